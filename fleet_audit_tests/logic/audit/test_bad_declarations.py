@@ -132,13 +132,19 @@ def test_two_bulletins_that_contradict_each_other_are_one_claim_and_a_question()
     assert not found(context, "D01")  # the repeated claim takes part in no comparison
 
 
-@pytest.mark.parametrize(("written", "is_two_runs"), [(dt.date(2024, 12, 31), False), (DAY, True)])
-def test_a_number_names_one_run_of_its_year(written: dt.date, is_two_runs: bool) -> None:
-    """A carrier begins again at ata 1 each January."""
-    before = run("R1", "06:00", "07:00", bulletin_number="1", declared_date=written, date=written)
-    runs = [before, run("R2", "09:00", "10:00", bulletin_number="1")]
+@pytest.mark.parametrize(
+    ("number", "written", "is_contradiction"),
+    [("1", DAY, True), ("1", dt.date(2024, 12, 31), False), ("7001", dt.date(2024, 12, 31), True)],
+    ids=["of one year", "begins again", "counts on"],
+)
+def test_a_number_names_one_run_until_its_carrier_begins_again(
+    number: str, written: dt.date, is_contradiction: bool
+) -> None:
+    """Many carriers begin again at ata 1 each January, others count on."""
+    before = run("R1", "06:00", "07:00", bulletin_number=number, declared_date=written, date=written)
+    runs = [before, run("R2", "09:00", "10:00", bulletin_number=number)]
     trips = [trip("T", "06:00", "07:00", "30.00"), trip("U", "09:00", "10:00", "30.00")]
-    assert bool(found(audit(trips, runs), "Q05")) == is_two_runs
+    assert bool(found(audit(trips, runs), "Q05")) == is_contradiction
 
 
 @pytest.mark.parametrize("offset", [-1, 1])

@@ -158,9 +158,9 @@ BEFORE = CYCLE.start - dt.timedelta(days=1)
         ({"bulletin_number": "9001", "start_km": "1001"}, None),
         ({"bulletin_number": "7001", "start_km": "1001", "origin_text": "OUTRA"}, None),
         ({"bulletin_number": "9001", "plate": OTHER}, None),
-        ({"bulletin_number": "7001", "start_km": None, "declared_date": dt.date(2026, 1, 1)}, None),
+        ({"bulletin_number": "7001", "start_km": None, "declared_date": dt.date(2026, 1, 1)}, "bulletin_number"),
     ],
-    ids=["same readings", "same number and row", "next run", "number used again", "other vehicle", "next year's"],
+    ids=["same readings", "same number and row", "next run", "number used again", "other vehicle", "next year"],
 )
 def test_d09_is_the_same_run_in_two_cycles(again: dict, key: str | None):
     first = written("R1", BEFORE, bulletin_number="7001", origin_text="GARAGEM")
@@ -174,6 +174,30 @@ def test_d09_is_the_same_run_in_two_cycles(again: dict, key: str | None):
         assert (row["km_at_stake"], row["paid_doubtful_brl"]) == (Decimal("30.00"), Decimal("147.00"))
         assert row["evidence"]["billed_before"]["file_name"] == "boletim.csv"
         assert "já declarada no ciclo anterior" in row["explanation_pt"]
+
+
+@pytest.mark.parametrize(
+    ("december", "january", "again"),
+    [
+        (("7001", "7002", "7003"), ("7002", "7004"), ["7002"]),
+        (("7001", "7002", "7003"), ("7003",), ["7003"]),
+        (("7001", "7002", "7003"), ("7001", "1"), []),
+        (("1", "2", "3"), ("1", "2", "3", "4"), []),
+        (("ATA-002", "ATA-003"), ("ATA-001", "ATA-002"), []),
+    ],
+    ids=["counts on", "the last one again", "begins again", "began in December", "with letters"],
+)
+def test_d09_by_number_knows_a_carrier_that_begins_again_in_january(
+    december: tuple[str, ...], january: tuple[str, ...], again: list[str]
+):
+    """Runs of a timetable are alike but for their number, which some carriers count from 1 each year."""
+    old, new = (
+        {"origin_text": "GARAGEM", "declared_date": day} for day in (dt.date(2025, 12, 31), dt.date(2026, 1, 1))
+    )
+    earlier = [written(f"D{one}", BEFORE, None, bulletin_number=one, **old) for one in december]
+    later = [written(f"J{one}", CYCLE.start, None, bulletin_number=one, **new) for one in january]
+    findings = found(of_two_cycles(earlier, later), "D09")
+    assert [row["declared_run_id"] for row in findings] == [f"J{one}" for one in again]
 
 
 def test_d09_without_a_trip_puts_no_money_at_stake_and_numbers_typed_every_day_prove_nothing():

@@ -89,9 +89,11 @@ def test_t01_honest_bulletins(trips: list[dict], second: dict) -> None:
     assert not found(audit(trips, [first, run("2", **second)]), "T01")
 
 
-def test_t01_equal_numbers_of_two_years_are_two_runs() -> None:
-    first = run("1", "06:00", "07:00", declared_date=dt.date(2024, 12, 31))
-    assert found(audit([], [first, run("2", "06:30", "07:40", bulletin_number="1")]), "T01")
+@pytest.mark.parametrize(("number", "is_two_runs"), [("1", True), ("7001", False)])
+def test_t01_equal_numbers_of_two_years_are_two_runs_where_the_carrier_begins_again(number: str, is_two_runs: bool):
+    first = run("R1", "06:00", "07:00", bulletin_number=number, declared_date=dt.date(2024, 12, 31))
+    second = run("R2", "06:30", "07:40", bulletin_number=number)
+    assert bool(found(audit([], [first, second]), "T01")) == is_two_runs
 
 
 def test_t01_an_arrival_of_another_hour_is_a_typo() -> None:

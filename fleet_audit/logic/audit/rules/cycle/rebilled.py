@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import pandas as pd
 
-from fleet_audit.logic.audit.bulletin_numbers import NUMBER_KEY, with_number_years
+from fleet_audit.logic.audit.bulletin_numbers import NUMBER_KEY, with_number_series
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
 from fleet_audit.logic.audit.rules.cycle.needs import RUNS_IN_CYCLE
@@ -32,11 +32,12 @@ def billed_twice(context: AuditCycle) -> list[Draft]:
     """D09: a run has the key of a run of the cycle before; the later one is accused.
 
     The key is the plate and both readings of the odometer, where no other run of its cycle has them; or the plate, the
-    carrier's NUMERO ATA of one year, both times of day, the places and the km. A number that names another run is none
-    (Q05). At stake is the whole run, and its BRL only where a trip was linked to it: else it is held and nothing is
-    paid.
+    carrier's NUMERO ATA, unless the carrier began to count again, both times of day, the places and the km. A number
+    that names another run is none (Q05). At stake is the whole run, and its BRL only where a trip was linked to it:
+    else it is held and nothing is paid.
     """
-    later, earlier = _keyed(context, context.runs), _keyed(context, context.earlier_runs)
+    both = _keyed(context, pd.concat([context.runs, context.earlier_runs], ignore_index=True))
+    later, earlier = both.iloc[: len(context.runs)], both.iloc[len(context.runs) :]
     by_readings = _pairs(_with_own_readings(later), _with_own_readings(earlier), _READINGS)
     by_number = _pairs(_with_number(later), _with_number(earlier), _WRITTEN)
     pairs = pd.concat([by_readings.assign(key="readings"), by_number.assign(key="bulletin_number")]).drop_duplicates(
@@ -61,7 +62,7 @@ def _keyed(context: AuditCycle, runs: pd.DataFrame) -> pd.DataFrame:
         name: [fold("" if pd.isna(text) else text) for text in runs[f"{name}_text"]]
         for name in ("origin", "destination")
     }
-    return with_number_years(runs).assign(departure=clocks["started"], arrival=clocks["ended"], **places)
+    return with_number_series(runs).assign(departure=clocks["started"], arrival=clocks["ended"], **places)
 
 
 def _with_own_readings(runs: pd.DataFrame) -> pd.DataFrame:
@@ -110,7 +111,7 @@ def _draft(context: AuditCycle, later: Record, earlier: Record, key: str, is_pai
 RULES = (
     Rule(
         "D09",
-        "2",
+        "3",
         "C",
         "Corrida faturada em dois ciclos",
         "Uma corrida do ciclo anterior foi declarada de novo neste ciclo.",

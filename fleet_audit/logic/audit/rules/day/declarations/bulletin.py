@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from fleet_audit.logic.audit.bulletin_numbers import NUMBER_KEY, with_number_years
+from fleet_audit.logic.audit.bulletin_numbers import NUMBER_KEY, with_number_series
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.day.context import AuditDay
 from fleet_audit.logic.audit.rules.day.declarations.chain import mistyped_pairs
@@ -22,9 +22,9 @@ _CONTENT = ("plate", "started_at", "ended_at", "declared_km", "odometer_start_km
 
 
 def numbers_with_two_meanings(context: AuditDay) -> list[Draft]:
-    """Q05: a NUMERO ATA of one carrier and year that two rows of the window state with other times, plate or km."""
+    """Q05: a NUMERO ATA of one carrier that two rows of the window state with other times, plate or km."""
     runs = context.runs[context.runs["bulletin_number"].notna() & context.runs["carrier_code"].notna()]
-    runs = with_number_years(runs).sort_values([*NUMBER_KEY, "started_at", "declared_km", "declared_run_id"])
+    runs = with_number_series(runs).sort_values([*NUMBER_KEY, "started_at", "declared_km", "declared_run_id"])
     known = runs.drop_duplicates([*NUMBER_KEY, *_CONTENT])
     known = known[known.duplicated([*NUMBER_KEY], keep=False)]
     of_day = set(context.of_day(known)["declared_run_id"])

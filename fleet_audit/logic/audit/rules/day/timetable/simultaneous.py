@@ -10,6 +10,7 @@ from decimal import Decimal
 import numpy as np
 import pandas as pd
 
+from fleet_audit.logic.audit.bulletin_numbers import NUMBER_KEY, with_number_series
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.day.context import AuditDay
 from fleet_audit.logic.audit.rules.day.needs import RUNS
@@ -121,13 +122,15 @@ def _runs_at_once(context: AuditDay) -> list[Draft]:
     pairs = self_overlaps(runs, context.parameters.overlap_min_s)
     ids = runs["declared_run_id"]
     rows = context.run_records(ids.iloc[[*pairs["earlier"], *pairs["later"]]])
+    numbers = runs.groupby([*NUMBER_KEY], dropna=False).ngroup().where(runs["bulletin_number"].notna()).to_numpy()
     departure_km, arrival_km = (runs[name].to_numpy(dtype=float, na_value=np.nan) for name in READINGS)
     drafts = []
     for pair in pairs.itertuples():
         earlier, later, overlap_s = rows[ids.iloc[pair.earlier]], rows[ids.iloc[pair.later]], float(pair.overlap_s)
         continues = arrival_km[pair.earlier] <= departure_km[pair.later]
         is_of_day = later["operational_date"] == context.day
-        if is_of_day and not _is_explained(context, earlier, later, overlap_s, continues):
+        is_one_number = numbers[pair.earlier] == numbers[pair.later]
+        if is_of_day and not is_one_number and not _is_explained(context, earlier, later, overlap_s, continues):
             drafts.append(_declared(context, earlier, later, overlap_s))
     return drafts
 
@@ -136,7 +139,7 @@ def _with_sure_times(context: AuditDay) -> pd.DataFrame:
     """Runs whose day and arrival are known, once each; an arrival that would make it slower than standing is a typo."""
     notes = context.notes[context.notes["note_code"] == "arrival_unreadable"]
     unreadable = set(zip(notes["file_sha256"], notes["row_number"], strict=True))
-    runs = with_sound_readings(context.runs, context.parameters)
+    runs = with_number_series(with_sound_readings(context.runs, context.parameters))
     is_readable = [row not in unreadable for row in zip(runs["file_sha256"], runs["row_number"], strict=True)]
     hours = (runs["ended_at"] - runs["started_at"]).dt.total_seconds() / 3600
     is_moving = runs["declared_km"].astype("float64") >= context.parameters.standing_kmh * hours
@@ -148,14 +151,12 @@ def _with_sure_times(context: AuditDay) -> pd.DataFrame:
 def _is_explained(context: AuditDay, earlier: Record, later: Record, overlap_s: float, continues: bool) -> bool:
     """Whether the two runs took place one after the other, and only their times are written wrong.
 
-    So where each has trips of its own, where their readings continue and the times overlap by little, or where both are
-    versions of one NUMERO ATA, which is unique per carrier and year.
+    So where each has trips of its own, or where their readings continue and the times overlap by little.
     """
     trips = [set(context.trips_of_run.get(run["declared_run_id"], ())) for run in (earlier, later)]
     has_own_trips = all(trips) and not trips[0] & trips[1]
     is_short = continues and overlap_s <= context.parameters.written_overlap_s
-    numbers = [(run["carrier_code"], run["declared_date"].year, run["bulletin_number"]) for run in (earlier, later)]
-    return has_own_trips or is_short or (numbers[0] == numbers[1] and not pd.isna(later["bulletin_number"]))
+    return has_own_trips or is_short
 
 
 def _declared(context: AuditDay, earlier: Record, later: Record, overlap_s: float) -> Draft:
@@ -183,7 +184,7 @@ def _has_reports_or_runs(context: AuditDay) -> bool:
 RULES = (
     Rule(
         "T01",
-        "3",
+        "4",
         "C",
         "Veículo em duas viagens ao mesmo tempo",
         "Um relatório de visita, ou um boletim, coloca o mesmo veículo em dois deslocamentos no mesmo horário.",
