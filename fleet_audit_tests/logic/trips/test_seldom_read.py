@@ -109,6 +109,13 @@ def test_an_odometer_that_is_read_seldom_and_dies_is_frozen(device: Device, ever
     assert events(shows(bus, device, fault=dies)) == ["frozen"]
 
 
+@pytest.mark.parametrize("value", [123_451.0, 123_450.0, 123_400.0])
+def test_an_odometer_that_died_before_the_window_is_frozen_at_a_round_value_too(value: float) -> None:
+    """Over 24 km of a day: one value, be it a multiple of 50 or 100 km, proves no step that long."""
+    bus = Bus("05:00").park(1800).go(12_000, 42, 30).stand(120).park(1500).go(-12_000, 42, 30).stand(120).park(1500)
+    assert events(shows(bus, lambda counted: [value] * len(counted))) == ["frozen"]
+
+
 @pytest.mark.parametrize("device", [in_steps(5), once_in(5)])
 def test_an_odometer_that_is_read_seldom_and_is_turned_on_jumps(device: Device) -> None:
     bus = three_days()

@@ -62,7 +62,7 @@ def find_lags(  # type: ignore[no-untyped-def]
     Of a device that is read every so many km, or counts in miles, no difference is below `least_km`, and its readings
     change on the way, where they are behind: its second greatest difference (the greatest may be a hand), at most
     twice the least one. Of one that counts in
-    steps of 50 or 100 km a window shows too few differences: there all readings are multiples of it.
+    steps of 50 or 100 km a window shows too few differences: there all readings are multiples of it, and one changes.
     """
     result = np.zeros(len(offsets) - 1)
     for track in range(len(offsets) - 1):
@@ -104,17 +104,21 @@ def _differences(seconds, odometer, least_km, limits):  # type: ignore[no-untype
 
 @njit(cache=True, nogil=True)
 def _round_step_km(odometer):  # type: ignore[no-untyped-def]
-    """100 or 50 km where all readings of a track, other than 0, are multiples of it; else 0."""
+    """100 or 50 km where all readings of a track, other than 0, are multiples of it and at least two differ; else 0.
+
+    One value alone proves no step: an odometer in whole kilometres dies at a multiple of 50 once in 50 times.
+    """
     for step_km in _ROUND_KM:
-        is_round, has_reading = True, False
+        is_round, has_changed, found_km = True, False, 0.0
         for i in range(len(odometer)):
             if math.isnan(odometer[i]) or odometer[i] == 0:
                 continue
-            has_reading = True
             if odometer[i] % step_km != 0:
                 is_round = False
                 break
-        if is_round and has_reading:
+            has_changed = has_changed or (found_km != 0 and odometer[i] != found_km)
+            found_km = odometer[i]
+        if is_round and has_changed:
             return step_km
     return 0.0
 
