@@ -1,7 +1,7 @@
 """The waterfall of a carrier's cycle: from what was declared to what is admitted, exact to the cent.
 
-Each group of trips and runs, and each priced trip outside of one, stands in exactly one line. Amounts of single
-findings are in `amounts`.
+Each group of trips and runs, and each priced trip outside of one, stands in exactly one line; what is held of a group
+with trips, in a line of its own. Amounts of single findings are in `amounts`.
 """
 
 from __future__ import annotations
@@ -49,16 +49,17 @@ def waterfall(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def waterfall_rows(facts: CycleFacts) -> pd.DataFrame:
-    """One row per group with a run and per priced trip outside of one, in integer cents.
+    """One row per group with a run, per group with trips of which km are held, and per priced trip outside of a group.
 
-    Columns: carrier_code, unit_code, plate, operational_date, match_id, trip_id, line, declared_cents, admitted_cents,
-    declared_km, difference_hm (of a group, hundredths of a km), is_priced. A group's declared value is what its trips
-    cost plus its difference of km, declared - measured, at their mean rate: declared km that the contract does not pay
-    (deadhead above a cap) have no price.
-    That of runs without a trip, or with trips that are not billed because a place is not proven, is what their other
-    trips cost and the km beyond at the rate that applies: these are held. A run that repeats another (D08) is a row of
-    its own, because its km are in no group's. A group that nothing prices, or of which a trip has no price, has no
-    difference: `is_priced` is false, and its km stand outside of the waterfall.
+    Columns: carrier_code, unit_code, plate, operational_date, match_id, trip_id, line, declared_cents, admitted_cents
+    (integer cents), declared_km, difference_hm (of a group, hundredths of a km), is_priced. A group's declared value is
+    what its trips cost plus its difference of km, declared - measured, at their mean rate: declared km that the
+    contract does not pay (deadhead above a cap) have no price.
+    That of runs without a trip, and of km that are measured but not billed because a place is not proven, is these km
+    at the rate that applies: they are held. A group with such km has no difference below the measured km, and one that
+    bills none has its difference at the rate of the held km. A run that repeats another (D08) is a row of its own,
+    because its km are in no group's. A group that nothing prices, or of which a trip has no price, has no difference:
+    `is_priced` is false, and its km stand outside of the waterfall.
     """
     priced = billed_trips(facts.trips, facts.trip_costs)
     priced = priced.assign(cents=to_hundredths(priced["variable_cost_brl"]), hm=to_hundredths(priced["billable_km"]))
@@ -100,19 +101,23 @@ def _group_rows(
     hm = sums["hm"].fillna(0).to_numpy(dtype=np.int64)
     declared_hm = to_hundredths(groups["declared_km"])
     is_compared = groups["difference_km"].notna().to_numpy()
-    difference = np.where(is_compared, to_hundredths(groups["difference_km"]), declared_hm - hm)
-    at_rate = divide_half_up(difference * admitted, np.where(has_price, hm, 1))
     has_trips = groups["match_id"].isin(members["match_id"]).to_numpy()
-    held, is_held_priced, is_unrated = _held_cents(groups, runs, facts.held_runs)
-    is_held = ~has_trips | is_held_priced
-    is_priced = np.where(is_held, is_held_priced, has_price & ~is_open & ~is_unrated)
-    declared = admitted + np.where(is_held, held, np.where(is_priced, at_rate, 0))
-    difference = np.where(is_held & has_trips, declared_hm - hm, difference)
-    return pd.DataFrame(
+    held = _held_sums(groups, runs, facts.held_runs)
+    is_held, held_cents = held["is_rated"].to_numpy(), held["cents"].to_numpy()
+    beside = is_held & has_trips
+    difference = np.where(is_compared, to_hundredths(groups["difference_km"]), np.where(beside, 0, declared_hm - hm))
+    difference = np.where(beside, np.maximum(difference, 0), difference)
+    at_rate = divide_half_up(
+        difference * np.where(has_price, admitted, held_cents),
+        np.where(has_price, hm, np.maximum(held["hm"].to_numpy(), 1)),
+    )
+    is_priced = is_held | (has_trips & has_price & ~is_open & ~held["is_unrated"].to_numpy())
+    declared = admitted + np.where(has_trips, np.where(is_priced, at_rate, 0), held_cents)
+    rows = pd.DataFrame(
         {
             **{name: groups[name] for name in _GROUP},
             "trip_id": None,
-            "line": _group_lines(groups, [runs, members], has_trips, is_held, declared - admitted, facts.findings),
+            "line": _group_lines(groups, [runs, members], has_trips, declared - admitted, facts.findings),
             "declared_cents": declared,
             "admitted_cents": admitted,
             "declared_km": groups["declared_km"],
@@ -120,17 +125,20 @@ def _group_rows(
             "is_priced": is_priced,
         }
     )
+    held_rows = rows.assign(
+        line="held", declared_cents=held_cents, admitted_cents=0, declared_km=None, difference_hm=pd.NA
+    )
+    return pd.concat([rows, held_rows[beside]])
 
 
 def _group_lines(
     groups: pd.DataFrame,
     members: Sequence[pd.DataFrame],
     has_trips: np.ndarray,
-    is_held: np.ndarray,
     difference: np.ndarray,
     findings: pd.DataFrame,
 ) -> np.ndarray:
-    """The line of each group's difference: that of its findings, else the tolerance; of held runs, held.
+    """The line of each group's difference: that of its findings, else the tolerance; of runs without a trip, held.
 
     `members` are the runs and the trips of the groups.
     """
@@ -150,7 +158,7 @@ def _group_lines(
     return np.select(
         [
             ~has_trips & own,
-            is_held,
+            ~has_trips,
             (difference > 0) & (own | covered),
             (difference < 0) & favoured,
             (difference < 0) & covered,
@@ -211,18 +219,16 @@ def members_of(groups: pd.DataFrame, column: str) -> pd.DataFrame:
     return rows[["match_id", "member"]].astype({"member": "str"}).reset_index(drop=True)
 
 
-def _held_cents(
-    groups: pd.DataFrame, runs: pd.DataFrame, held_runs: pd.DataFrame
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Cents of each group's held runs at the rate that applies, whether a rate is known, and whether one is not."""
-    held = runs.merge(
-        held_runs[["declared_run_id", "brl_at_rate"]].rename(columns={"declared_run_id": "member"}), on="member"
+def _held_sums(groups: pd.DataFrame, runs: pd.DataFrame, held_runs: pd.DataFrame) -> pd.DataFrame:
+    """cents and hm of each group's held runs of which a rate is known, `is_rated`: whether any is, and `is_unrated`."""
+    held = runs.merge(held_runs.rename(columns={"declared_run_id": "member"}), on="member")
+    is_rated = held["brl_at_rate"].notna().to_numpy()
+    cents, hm = (np.where(is_rated, to_hundredths(held[name]), 0) for name in ("brl_at_rate", "declared_km"))
+    rows = pd.DataFrame(
+        {"match_id": held["match_id"], "cents": cents, "hm": hm, "is_rated": is_rated, "is_unrated": ~is_rated}
     )
-    is_unrated = groups["match_id"].isin(held.loc[held["brl_at_rate"].isna(), "match_id"]).to_numpy()
-    held = held[held["brl_at_rate"].notna()]
-    cents = pd.Series(to_hundredths(held["brl_at_rate"]), index=held["match_id"].to_numpy()).groupby(level=0).sum()
-    known = cents.reindex(groups["match_id"])
-    return known.fillna(0).to_numpy(dtype=np.int64), known.notna().to_numpy(), is_unrated
+    sums = rows.groupby("match_id").sum().reindex(groups["match_id"], fill_value=0)
+    return sums.astype({"is_rated": bool, "is_unrated": bool})
 
 
 def _touched(groups: pd.DataFrame, members: Sequence[pd.DataFrame], findings: pd.DataFrame) -> np.ndarray:

@@ -371,18 +371,24 @@ def test_a_run_that_two_groups_name_stands_in_glosas_where_the_waterfall_counts_
 
 
 def test_a_held_run_is_in_glosas_once_with_the_places_that_its_trip_can_have_been_at() -> None:
-    matches = [match(0, "C1", ["t0"], ["r0"], 25)]
+    matches = [{**match(0, "C1", ["t0"], ["r0"], 30), "measured_km": Decimal(25), "difference_km": Decimal(5)}]
     held = [{"declared_run_id": "r0", "operational_date": DAY, "plate": "PC1", "carrier_code": "C1",
              "reason": "place_unproven", "declared_km": Decimal(25), "brl_at_rate": Decimal("122.50")}]  # fmt: skip
     unbilled = {**cost(0, 0, 0), "rate_brl_per_km": None, "cost_status": "not_billable", "cost_reason": "Destino em X."}
-    cycle = facts_of([trip(0, "C1", "unknown", 2000)], [unbilled], matches, held, [])
-    made = Frames(trips=cycle.trips, trip_costs=cycle.trip_costs, matches=cycle.matches, held_runs=cycle.held_runs)
-    glosas = disallowed_grid(made, CYCLE)
+    above = finding("D01", "disallowed_brl", "PC1", "t0", "r0")
+    cycle = facts_of([trip(0, "C1", "unknown", 2500)], [unbilled], matches, held, [above])
+    made = Frames(trips=cycle.trips, trip_costs=cycle.trip_costs, matches=cycle.matches, held_runs=cycle.held_runs,
+                  findings=cycle.findings)  # fmt: skip
+    glosas, cascade = disallowed_grid(made, CYCLE), waterfall_grid(made)
     columns = ("kind", "amount_name", "reason", "km", "brl")
-    assert list(zip(*(glosas.column(name) for name in columns), strict=True)) == [
+    rows = list(zip(*(glosas.column(name) for name in columns), strict=True))
+    assert [row for row in rows if row[1] == "Retido"] == [
         ("Corrida retida", "Retido", "Destino em X.", Decimal("25.00"), Decimal("122.50"))
     ]
-    assert waterfall_grid(made).column("held_brl") == [Decimal("-122.50")]
+    assert [row[3:] for row in rows if row[1] == "Glosa"] == [(Decimal("5.00"), Decimal("24.50"))]
+    assert [cascade.column(name) for name in ("held_brl", "disallowed_brl")] == [
+        [Decimal("-122.50")], [Decimal("-24.50")]
+    ]  # fmt: skip
 
 
 def test_a_run_declared_twice_is_in_glosas_with_its_amount(frames: Frames) -> None:

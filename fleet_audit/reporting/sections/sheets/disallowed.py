@@ -148,7 +148,8 @@ def _repeated(frames: Frames) -> pd.DataFrame:
 def _held(frames: Frames) -> pd.DataFrame:
     held = with_vehicle(frames.held_runs, frames.vehicles, ["unit_code"])
     rows = _rows(held, HELD, reason=held["reason"].map(HELD_REASONS), km=held["declared_km"], brl=held["brl_at_rate"])
-    groups = cycle_rows(frames).dropna(subset="match_id").set_index("match_id")["line"]
+    groups = cycle_rows(frames).dropna(subset="match_id")
+    groups = groups.drop_duplicates("match_id", keep="last").set_index("match_id")["line"]  # what is held stands last
     runs = members_of(frames.matches[frames.matches["match_id"].isin(groups.index)], "declared_run_ids")
     line = held["declared_run_id"].map(runs.set_index("member")["match_id"]).map(groups)
     of_trips = _trips_of_held(frames).merge(frames.trip_costs[["trip_id", "cost_reason"]], on="trip_id")

@@ -355,3 +355,29 @@ def test_what_runs_declare_beyond_the_billed_trips_of_their_group_is_held_where_
     runs = [run("R", "06:00", "06:20", "10.00"), run("S", "06:15", "07:00", "20.00")]
     found = held_runs(audit(trips, runs, costs=costs))
     assert list(found[["declared_run_id", "declared_km", "brl_at_rate"]].itertuples(index=False, name=None)) == held
+
+
+@pytest.mark.parametrize(
+    ("open_km", "billed_km", "declared_km", "held_km", "above_km"),
+    [
+        ("20.00", "10.00", "40.00", ["20.00"], ["10.00"]),  # 10 km were both held and disallowed
+        ("0.40", "20.00", "21.00", ["0.40"], []),  # rounded up by 0.60 km
+        ("20.00", "10.00", "0.00", [], []),
+        ("20.00", "10.00", None, [], []),
+    ],
+)
+def test_what_is_declared_above_the_measured_km_is_not_held(
+    open_km: str, billed_km: str, declared_km: str | None, held_km: list[str], above_km: list[str]
+) -> None:
+    trips = [
+        trip("T", "06:00", "06:30", open_km, purpose="unknown", destination_candidates="FR1, GAR"),
+        trip("T2", "06:30", "07:00", billed_km),
+    ]
+    costs = costs_frame(
+        {"trip_id": "T", "rate_brl_per_km": None, "billable_km": "0.00", "variable_cost_brl": "0.00"},
+        {"trip_id": "T2", "billable_km": billed_km, "variable_cost_brl": "49.00"},
+    )
+    context = audit(trips, [run("R", "06:00", "07:00", declared_km)], costs=costs)
+    assert list(held_runs(context)["declared_km"]) == [Decimal(km) for km in held_km]
+    found = find(context)
+    assert list(found.loc[found["rule_id"] == "D01", "km_at_stake"]) == [Decimal(km) for km in above_km]

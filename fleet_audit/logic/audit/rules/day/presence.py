@@ -111,8 +111,9 @@ def declaring_carriers(context: AuditDay) -> set[str]:
 def runs_of_unproven_trips(context: AuditDay) -> pd.DataFrame:
     """Runs of D in groups of which a trip may be service, for its place is not proven. With `reason`: they are held.
 
-    declared_km: what they declare beyond the billed km of their group's trips, in proportion to the runs. Runs of a
-    group of which a trip has no price are none of these, nor is a run that repeats another (D08): it is disallowed.
+    declared_km: what their group declares and was measured beyond its billed km, in proportion to the runs, for what
+    is declared above the measured km is D01's and D02's. Runs of a group of which a trip has no price are none of
+    these, nor is a run that repeats another (D08): it is disallowed.
     """
     trips = context.groups.loc[context.groups["declared_km"].notna(), "trip_ids"].explode().dropna()
     open_trips = context.trips.loc[may_be_service(context.trips), "trip_id"]
@@ -122,25 +123,24 @@ def runs_of_unproven_trips(context: AuditDay) -> pd.DataFrame:
     runs = context.runs[~context.runs["declared_run_id"].isin(context.repeated_runs["later"])]
     runs = runs.merge(linked.reset_index(), on="declared_run_id")
     billed = pd.Series(to_hundredths(context.costs["billable_km"]), index=context.costs["trip_id"].to_numpy())
-    billed_of_group = trips.map(billed).groupby(level=0).sum()
-    return _with_km_beyond(runs, runs["group"].map(billed_of_group).to_numpy(dtype="int64")).assign(
-        reason="place_unproven"
-    )
+    chosen = context.groups.loc[groups]
+    whole = to_hundredths(chosen["declared_km"].where(chosen["measured_km"].isna(), chosen["measured_km"]))
+    whole = np.minimum(whole, to_hundredths(chosen["declared_km"]))
+    beyond = pd.Series(whole, index=groups) - trips.map(billed).groupby(level=0).sum().reindex(groups)
+    return _in_parts(runs, runs["group"].map(beyond).to_numpy(dtype="int64")).assign(reason="place_unproven")
 
 
-def _with_km_beyond(runs: pd.DataFrame, billed: np.ndarray) -> pd.DataFrame:
-    """The runs that declare more than hundredths of a km that are billed of their `group`; declared_km: so much more.
+def _in_parts(runs: pd.DataFrame, beyond: np.ndarray) -> pd.DataFrame:
+    """The runs with hundredths of a km of their `group` as declared_km, in proportion; without those that get none.
 
     Their sum is exact: the parts are differences of rounded running sums.
     """
     declared = pd.Series(to_hundredths(runs["declared_km"]), index=runs.index)
     of_group = declared.groupby(runs["group"])
     whole, until = of_group.transform("sum").to_numpy(), of_group.cumsum().to_numpy()
-    beyond = np.maximum(whole - billed, 0)
     ends = (divide_half_up(beyond * each, np.maximum(whole, 1)) for each in (until, until - declared.to_numpy()))
     part = next(ends) - next(ends)
-    runs = runs.assign(declared_km=from_hundredths(part, KM, runs.index))
-    return runs[(part > 0) | (billed == 0)]
+    return runs.assign(declared_km=from_hundredths(part, KM, runs.index))[part > 0]
 
 
 @computed_once
