@@ -5,7 +5,6 @@ They are true places and readings of another time. Positions of an impossible da
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import numpy as np
@@ -59,67 +58,83 @@ def find_late_rows(  # type: ignore[no-untyped-def]
     """
     for track in range(len(offsets) - 1):
         low, high = offsets[track], offsets[track + 1]
-        before, i = -1, low
-        while i < high:
-            if math.isnan(odometer[i]):
-                i += 1
-                continue
-            if before < 0 or odometer[i] >= odometer[before]:
-                before = i
-                i += 1
-                continue
-            last, following, lowest_km, highest_km = _readings_below(odometer, before, i, high)
-            span_km = highest_km - lowest_km
-            is_late_run = lowest_km < odometer[before] - fall_km
-            is_late_run &= span_km > impossible_kmh * (seconds[last] - seconds[i]) / 3600 + fall_km
-            if is_late_run and following < high:
+        reading = low + np.flatnonzero(~np.isnan(odometer[low:high]))
+        km = odometer[reading]
+        if not (km[1:] < km[:-1]).any():
+            continue
+        nexts, lowest_km, highest_km, least_km = _readings_below(km)
+        placed, way_km = _ways(lat, lon, reading, km)
+        before = 0
+        while before + 1 < len(km):
+            first, following = before + 1, nexts[before]
+            span_km = highest_km[before] - lowest_km[before]
+            is_late_run = lowest_km[before] < km[before] - fall_km
+            if is_late_run:
+                lasts_s = seconds[reading[following - 1]] - seconds[reading[first]]
+                is_late_run = span_km > impossible_kmh * lasts_s / 3600 + fall_km
+            if is_late_run and following < len(km):
                 is_late_run = is_plausible(
-                    odometer[following] - odometer[before],
-                    seconds[following] - seconds[before],
+                    km[following] - km[before],
+                    seconds[reading[following]] - seconds[reading[before]],
                     impossible_kmh,
                     slack_km,
                 )
-            if is_late_run and _is_other_time(lat, lon, odometer, low, i, last, lowest_km, highest_km, fall_km):
-                is_late[i : last + 1] = True
-                i = following
-                continue
-            before = i
-            i += 1
+            if is_late_run and _is_other_time(
+                km, placed, way_km, first, following, least_km[before], lowest_km[before], highest_km[before], fall_km
+            ):
+                is_late[reading[first] : reading[following - 1] + 1] = True
+                before = following
+            else:
+                before = first
 
 
 @njit(cache=True, nogil=True)
-def _readings_below(odometer, before, first, high):  # type: ignore[no-untyped-def]
-    """Of the readings from `first` on that are below the one before them: the last, the one that follows, the extremes.
+def _readings_below(km):  # type: ignore[no-untyped-def]
+    """Of each reading the next that is not below it, and the extremes of those between; and the least up to it.
 
-    The following one is `high` where there is none.
+    The next one is the number of readings where there is none. Each reading is looked at twice at most: 16,000 of an
+    odometer that falls row by row took 3.67 s where each looked for its own next one.
     """
-    last, following = first, first + 1
-    lowest_km = highest_km = odometer[first]
-    while following < high and not odometer[following] >= odometer[before]:
-        if not math.isnan(odometer[following]):
-            last = following
-            lowest_km, highest_km = min(lowest_km, odometer[last]), max(highest_km, odometer[last])
-        following += 1
-    return last, following, lowest_km, highest_km
+    nexts = np.empty(len(km), dtype=np.int64)
+    lowest_km, highest_km, least_km = np.full(len(km), np.inf), np.full(len(km), -np.inf), np.empty(len(km))
+    for k in range(len(km) - 1, -1, -1):
+        following = k + 1
+        while following < len(km) and km[following] < km[k]:
+            lowest_km[k] = min(lowest_km[k], km[following], lowest_km[following])
+            highest_km[k] = max(highest_km[k], km[following])
+            following = nexts[following]
+        nexts[k] = following
+    for k in range(len(km)):
+        least_km[k] = km[k] if k == 0 else min(km[k], least_km[k - 1])
+    return nexts, lowest_km, highest_km, least_km
 
 
 @njit(cache=True, nogil=True)
-def _is_other_time(lat, lon, odometer, low, first, last, lowest_km, highest_km, fall_km):  # type: ignore[no-untyped-def]
+def _ways(lat, lon, reading, km):  # type: ignore[no-untyped-def]
+    """The readings that have a place, and the way along these places up to each, at most twice as far as counted."""
+    placed = np.flatnonzero(~(np.isnan(lat[reading]) | np.isnan(lon[reading])))
+    way_km = np.zeros(len(placed))
+    for k in range(1, len(placed)):
+        one, other = placed[k - 1], placed[k]
+        left, right = reading[one], reading[other]
+        apart_km = distance_m(lat[left], lon[left], lat[right], lon[right]) / 1000
+        way_km[k] = way_km[k - 1] + min(apart_km, 2 * abs(km[other] - km[one]))
+    return placed, way_km
+
+
+@njit(cache=True, nogil=True)
+def _is_other_time(  # type: ignore[no-untyped-def]
+    km, placed, way_km, first, following, least_km, lowest_km, highest_km, fall_km
+):
     """Whether the places of readings move along with them, at least half as far, for a road bends.
 
-    Of readings without any place: whether the device has sent some of them before. Rows that come once are all that
-    is known of their trip.
+    Of readings without any place: whether the device has sent some of them before, none of it below `least_km`. Rows
+    that come once are all that is known of their trip.
     """
-    place, way_km = -1, 0.0
-    for k in range(first, last + 1):
-        if math.isnan(lat[k]) or math.isnan(lon[k]) or math.isnan(odometer[k]):
-            continue
-        if place >= 0:
-            way_km += min(
-                distance_m(lat[place], lon[place], lat[k], lon[k]) / 1000, 2 * abs(odometer[k] - odometer[place])
-            )
-        place = k
-    if place >= 0:
-        return 2 * way_km + fall_km >= highest_km - lowest_km
-    sent = odometer[low:first]
-    return ((sent > lowest_km) & (sent < highest_km)).any()
+    start, end = np.searchsorted(placed, first), np.searchsorted(placed, following) - 1
+    if start <= end:
+        return 2 * (way_km[end] - way_km[start]) + fall_km >= highest_km - lowest_km
+    if highest_km <= least_km:
+        return False
+    sent_km = km[:first]
+    return ((sent_km > lowest_km) & (sent_km < highest_km)).any()
