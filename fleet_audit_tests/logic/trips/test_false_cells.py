@@ -86,6 +86,17 @@ def test_a_receiver_that_sticks_over_one_way_out_of_its_cell_stays_false_where_t
     assert trips[-1] == (None, None, "unknown")
 
 
+def test_a_receiver_that_sticks_over_several_ways_each_shorter_than_two_cells_proves_no_place_at_their_end() -> None:
+    """Three ways of 2.4 km with stands of 4 min between them: 7.2 km off the front the way home began at it, paid."""
+    bus = Bus("03:00").park(1800).to(FRONT).park(1800)
+    first = len(bus.records) - 2
+    bus.to(FRONT + 2400, 20).park(240).to(FRONT + 4800, 20).park(240).to(FRONT + 7200, 20).park(4 * 3600).to(GARAGE)
+    bus = stuck(rounded(bus.park(1800)), first, len(bus.records))
+    trips = ends(bus, place("FRE", "frente", FRONT, 1900))
+    assert trips[0] == (None, "FRE", "service")
+    assert trips[-1][2] == "unknown"
+
+
 def test_a_stop_before_an_export_changes_to_two_decimals_lies_in_a_cell_of_one() -> None:
     """4.3 km off a front of 1.7 km: in one decimal the cell of 22 km holds both, and three places lead there."""
     bus = Bus("03:00").park(1800).to(MILL + 6500).park(4 * 3600)

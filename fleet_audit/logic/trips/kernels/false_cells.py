@@ -22,10 +22,11 @@ def find_false_cells(  # type: ignore[no-untyped-def]
     """Sets is_false of the cells (points of `is_cell`) that cannot all be true by what the odometer counted.
 
     Cells that repeat each other are false from where the odometer counted more since the vehicle last stood than a way
-    across two units of the last digit: five moves of 0.75 km within a front's cell are no way out of it. Of two that
-    follow each other further apart than was counted between them, one is false, and nothing shows which: both are, and
-    so are their repetitions for which the same holds. A cell between two equal ones that it is too far from is false
-    alone. A reading that nothing can have counted begins anew.
+    across two units of the last digit: five moves of 0.75 km within a front's cell are no way out of it, but three of
+    2.4 km are, though the vehicle stands between them. Of two that follow each other further apart than was counted
+    between them, one is false, and nothing shows which: both are, and so are their repetitions for which the same
+    holds. A cell between two equal ones that it is too far from is false alone. A reading that nothing can have counted
+    begins anew.
     """
     for track in range(len(offsets) - 1):
         low, high = offsets[track], offsets[track + 1]
@@ -107,16 +108,17 @@ def _lose_repeated(  # type: ignore[no-untyped-def]
 ):
     """The point from which on the next cells repeat it: the last one at which the vehicle stood and the cell is true.
 
-    An odometer that counts whole km can stand for less than `stand_s` while the vehicle drives.
+    After a way longer than one cell a stand does not show that it is: by several of these, each shorter than two, a
+    vehicle leaves it. An odometer that counts whole km can stand for less than `stand_s` while the vehicle drives.
     """
-    cell_m = grid_m[point[first]] * math.sqrt(1 + math.cos(math.radians(lat[point[first]])) ** 2)
+    cell_km = grid_m[point[first]] * math.sqrt(1 + math.cos(math.radians(lat[point[first]])) ** 2) / 1000
     since = first
     for k in range(first, last + 1):
         if km[k] > km[since]:
             since = k
-        if km[k] - km[start] > 2 * cell_m / 1000 + doubt_km:
+        if km[k] - km[start] > 2 * cell_km + doubt_km:
             is_false[point[k]] = True
-        elif seconds[point[k]] - seconds[point[since]] >= stand_s:
+        elif km[k] - km[start] <= cell_km + doubt_km and seconds[point[k]] - seconds[point[since]] >= stand_s:
             start = k
     return start
 
