@@ -12,7 +12,6 @@ import pandas as pd
 
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.trips.track.device_merge import points_of_other_vehicles, primary_pairs
-from fleet_audit.logic.trips.track.other_clocks import points_of_other_clocks
 from fleet_audit.logic.trips.track.points import Points, local_days_of
 from fleet_audit.logic.trips.track.tracks import Tracks
 
@@ -25,13 +24,16 @@ class _Counter(NamedTuple):
     doubt_km: float
 
 
-def compare_devices(tracks: Tracks, points: Points, day: np.datetime64, parameters: ParameterSet) -> pd.DataFrame:
+def compare_devices(
+    tracks: Tracks, is_excluded: np.ndarray, points: Points, day: np.datetime64, parameters: ParameterSet
+) -> pd.DataFrame:
     """Each device of a local day beside the primary of its vehicle, over the time that both report.
 
     Both odometers are compared where both hold, else both paths where steps up to `fine_step_s` hold half of each.
 
     Args:
-        tracks: clean tracks of the window, one per device; points: the accepted points of the same tracks.
+        tracks: clean tracks of the window, one per device; is_excluded: `points_of_other_clocks` of them.
+        points: the accepted points of the same tracks.
         day: local day.
         parameters: agree_pct and agree_km (the tolerance of O05), and those that say when an odometer holds.
 
@@ -40,12 +42,11 @@ def compare_devices(tracks: Tracks, points: Points, day: np.datetime64, paramete
         per device that is not the primary and can be compared; or shows its movements at another time, or is not on
         its vehicle: then without km.
     """
-    is_excluded = points_of_other_clocks(tracks, parameters)
     is_own = local_days_of(tracks, np.arange(len(tracks.seconds))) == day
     is_apart = points_of_other_vehicles(tracks, is_excluded, parameters)[is_own]
     own, is_excluded = tracks.take(is_own), is_excluded[is_own]
     plates, devices = (tracks.index[name].to_numpy(dtype=object) for name in ("plate", "device_id"))
-    rows = []
+    rows: list[tuple[object, ...]] = []
     for primary, other in primary_pairs(own, is_excluded, parameters):
         part = slice(own.offsets[other], own.offsets[other + 1])
         if is_excluded[part].any() or is_apart[part].any():

@@ -35,6 +35,7 @@ from fleet_audit.logic.trips.segmentation import (
 from fleet_audit.logic.trips.silences import counted_over_silences, unseen_starts, unseen_steps
 from fleet_audit.logic.trips.track.assignments import assignments
 from fleet_audit.logic.trips.track.device_merge import merge_devices
+from fleet_audit.logic.trips.track.other_clocks import points_of_other_clocks
 from fleet_audit.logic.trips.track.points import clean_tracks, instants
 from fleet_audit.logic.trips.track.position_arrays import PositionArrays
 from fleet_audit.logic.trips.track.tracks import Tracks, build_tracks, within_window
@@ -102,7 +103,8 @@ def segment_day(
     Declared runs decide which place a stop with rounded coordinates is at, and nothing else.
     """
     places = Places(reference.pois)
-    tracks = merge_devices(clean_tracks(tracks, places, parameters), parameters)
+    tracks = clean_tracks(tracks, places, parameters)
+    tracks = merge_devices(tracks, points_of_other_clocks(tracks, parameters), parameters)
     days = VehicleDays.around(reference, day)
     segmentation, keyed = segment(tracks, places, parameters), segment_by_trip_key(tracks, parameters)
     visit_legs = visit_legs.drop_duplicates()

@@ -26,6 +26,7 @@ from fleet_audit.logic.trips.kernels.sphere import distance_m
 
 _MOST_CLOCK_S = 14 * 3600  # no zone is further from UTC; a timetable repeats itself after 24 h
 _PIVOTS = 8  # fixes of a day whose passing by the other device is tried; a movement may have been missed by it
+_ALIKE_S = 10  # clocks that differ by less are tried once: a bus drives 170 m meanwhile
 _BESIDE_M = 300  # at one instant two devices of a bus are so close, and a tenth of the step between two fixes
 _LEAST_WAY_M = 2_000  # shorter ways, such as those round a yard, are alike at many times
 _MOST_APART = 0.25  # of the fixes that the other device shows
@@ -123,8 +124,11 @@ def _clock_s(  # type: ignore[no-untyped-def]
     is_rarer = count_moving(near, seconds, lat, lon) < count_moving(theirs, seconds, lat, lon)
     fixes, path = (near, theirs) if is_rarer else (theirs, near)
     moving = np.array([at for at in range(len(fixes)) if has_moved(fixes, at, seconds, lat, lon)], dtype=np.int64)
-    best, best_s, best_m = 0, np.nan, 0.0
+    best, best_s, best_m, is_all = 0, np.nan, 0.0, False
+    to_show, tried = count_moving(theirs, seconds, lat, lon), np.zeros(2 * _MOST_CLOCK_S // _ALIKE_S + 2, np.bool_)
     for number in range(min(_PIVOTS, len(moving))):
+        if is_all:  # each clock that fits was tried where it passes the first fix
+            break
         pivot = fixes[moving[(2 * number + 1) * len(moving) // (2 * min(_PIVOTS, len(moving)))]]
         nearest_s, nearest_m = np.nan, np.inf
         for at in range(len(path)):
@@ -135,13 +139,17 @@ def _clock_s(  # type: ignore[no-untyped-def]
                 if metres < nearest_m:
                     nearest_m, nearest_s = metres, -clock_s if is_rarer else clock_s
                 continue
-            if nearest_m < np.inf and SAME_TIME_S < abs(nearest_s) <= _MOST_CLOCK_S:
-                shown, apart, way_m = _agreement(
+            is_clock = nearest_m < np.inf and SAME_TIME_S < abs(nearest_s) <= _MOST_CLOCK_S
+            alike = round((nearest_s + _MOST_CLOCK_S) / _ALIKE_S) if is_clock else 0
+            if is_clock and not tried[alike]:
+                tried[alike] = True
+                shown, apart, way_m, of_theirs = _agreement(
                     near, theirs, nearest_s, seconds, lat, lon, gap_note_s, compare_step_s, outlier_m
                 )
                 is_same = shown >= LEAST_TOGETHER and apart <= _MOST_APART * shown and way_m >= _LEAST_WAY_M
                 if is_same and shown - apart > best:
                     best, best_s, best_m = shown - apart, nearest_s, way_m
+                    is_all = not apart and of_theirs >= to_show
             nearest_s, nearest_m = np.nan, np.inf
     if not best or _continues(mine, whole, seconds, odometer, odometer_slack_km, mean_speed_kmh):
         return np.nan
@@ -156,8 +164,9 @@ def _clock_s(  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def _agreement(mine, theirs, clock_s, seconds, lat, lon, gap_note_s, compare_step_s, outlier_m):  # type: ignore[no-untyped-def]
-    """How many fixes of both devices move along with the other one, how many are apart from it, and the longer way.
+    """How many fixes of both devices move along with the other one and how many are apart from it, the longer way.
 
+    Last, how many of those that move along are of the second device.
     Where steps up to `compare_step_s` show nothing, those up to `gap_note_s` do.
     """
     for most_s in (compare_step_s, gap_note_s):
@@ -165,7 +174,7 @@ def _agreement(mine, theirs, clock_s, seconds, lat, lon, gap_note_s, compare_ste
         back = _along(mine, theirs, -clock_s, seconds, lat, lon, most_s, compare_step_s, outlier_m)
         if there[0] + back[0] + there[1] + back[1] >= LEAST_TOGETHER:
             break
-    return there[0] + back[0], there[1] + back[1], max(there[2], back[2])
+    return there[0] + back[0], there[1] + back[1], max(there[2], back[2]), there[0]
 
 
 @njit(cache=True, nogil=True)

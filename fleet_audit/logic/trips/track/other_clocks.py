@@ -18,8 +18,16 @@ _MOSTLY = 0.8  # share of the metres of the device with the most that makes a de
 _DAYS = 10_000_000  # more than days of any calendar: a track's number and a day make one number
 
 
-def without_other_clocks(tracks: Tracks, parameters: ParameterSet) -> Tracks:
-    """The tracks without the days of devices that show the movements of another device of the vehicle at another time.
+def without_points(tracks: Tracks, is_excluded: np.ndarray) -> Tracks:
+    """The tracks without those points, and without the tracks of which none is left."""
+    if not is_excluded.any():
+        return tracks
+    sizes = np.add.reduceat((~is_excluded).astype(np.int64), tracks.offsets[:-1])
+    return tracks.pick(np.flatnonzero(~is_excluded), np.flatnonzero(sizes), np.append(0, np.cumsum(sizes[sizes > 0])))
+
+
+def points_of_other_clocks(tracks: Tracks, parameters: ParameterSet) -> np.ndarray:
+    """Per point of a window: whether its device shows on that day another one's movements at another time.
 
     The vehicle's clock is that of the device that moves along with more of the others, then of one that shows
     four fifths of the most metres, then of the one assigned first: a device that is added later changes no clock.
@@ -28,19 +36,6 @@ def without_other_clocks(tracks: Tracks, parameters: ParameterSet) -> Tracks:
     only the excluded device shows then is proven by nobody, and is held. Devices are compared only while both are
     assigned to the vehicle, by either clock: of one that was exchanged in the register a whole day's 40 km were lost.
     """
-    return without_points(tracks, points_of_other_clocks(tracks, parameters))
-
-
-def without_points(tracks: Tracks, is_excluded: np.ndarray) -> Tracks:
-    """The tracks without these points, and without the tracks of which none is left."""
-    if not is_excluded.any():
-        return tracks
-    sizes = np.add.reduceat((~is_excluded).astype(np.int64), tracks.offsets[:-1])
-    return tracks.pick(np.flatnonzero(~is_excluded), np.flatnonzero(sizes), np.append(0, np.cumsum(sizes[sizes > 0])))
-
-
-def points_of_other_clocks(tracks: Tracks, parameters: ParameterSet) -> np.ndarray:
-    """Per point of the tracks of a window: whether `without_other_clocks` excludes it."""
     is_other = np.zeros(len(tracks.seconds), dtype=bool)
     plates, devices = (tracks.index[name].to_numpy(dtype=object) for name in ("plate", "device_id"))
     vehicle = np.unique(plates, return_inverse=True)[1]  # the tracks of a vehicle follow each other
