@@ -88,7 +88,7 @@ def _cells(content: bytes, limits: Limits) -> pd.DataFrame:
 
 
 def _tables(content: bytes, limits: Limits) -> Iterator[bytes]:
-    """The file, or the files of a ZIP archive that is no workbook."""
+    """The file, or the files of a ZIP archive, but not of a workbook."""
     if not is_workbook(content):
         yield content
         return

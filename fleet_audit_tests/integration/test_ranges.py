@@ -166,7 +166,7 @@ def test_single_days_in_another_order_give_the_same_rows_and_bytes(install, api,
         for one in (installation, in_one_range)
     )
     assert found == expected
-    assert len(found) == len(DAYS) * 11
+    assert len(found) == len(DAYS) * 12
     assert_counts_reconcile(installation)
 
 

@@ -23,8 +23,8 @@ from fleet_audit.schema.lake import PARSED_VISIT_LEGS
 
 _NOT_THERE = ["-", "--", "n/a", "n/d", "N/A", "N/D"]  # how exporters print an empty cell
 _KM = pandas_dtype(PARSED_VISIT_LEGS.column("reported_km"))
-# Column of a movement by its column of HEADERS: no kilometre is paid by these, so an illegible one is no reason to
-# refuse the movement (a next departure written 23:40:00 cost 24 km).
+# Column of a movement by its column of HEADERS: no kilometre is paid by these, so the movement is not refused
+# for an illegible one (a next departure written 23:40:00 cost 24 km).
 _AUXILIARY = {
     "next_departure": "next_departure_local",
     "max_speed": "max_speed_kmh",

@@ -33,8 +33,8 @@ from fleet_audit.storage.warehouse import Warehouse
 
 _COLUMNS = ["operational_date", "source", "carrier_code", "file_name", "reason_pt", "plates"]
 _LONGEST_WINDOW = 31  # days before the arrival, however long positions may be late
-# A file has no days after its arrival. One whose rows were all refused, none with a legible day, is no better than one
-# that was refused whole: it is accepted in part as `ops.ingested_files` counts.
+# A file has no days after its arrival. One whose rows were all refused, none with a legible day, is like one that
+# was refused whole: it is accepted in part as `ops.ingested_files` counts.
 _REFUSED = f"""
 select refused.file_sha256, refused.file_name, refused.kind, refused.status, refused.reason_code, refused.received_at,
     refused.size_bytes, case when refused.reason_code = '{DAMAGED}' then null else refused.archive_path end

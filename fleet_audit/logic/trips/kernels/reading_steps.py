@@ -79,7 +79,7 @@ def find_lags(  # type: ignore[no-untyped-def]
             if changes >= _LEAST_CHANGES:
                 result[track] = min(second_km, 2 * smallest_km)
         if result[track] == 0:
-            result[track] = _round_step_km(odometer[part])
+            result[track] = _round_step_km(seconds[part], odometer[part], limits)
     return result
 
 
@@ -103,22 +103,30 @@ def _differences(seconds, odometer, least_km, limits):  # type: ignore[no-untype
 
 
 @njit(cache=True, nogil=True)
-def _round_step_km(odometer):  # type: ignore[no-untyped-def]
-    """100 or 50 km where all readings of a track, other than 0, are multiples of it and at least two differ; else 0.
+def _round_step_km(seconds, odometer, limits):  # type: ignore[no-untyped-def]
+    """100 or 50 km where all readings of a track, other than 0, are multiples of it and change as roads go; else 0.
 
-    One value alone proves no step: an odometer in whole kilometres dies at a multiple of 50 once in 50 times.
+    One value alone proves no step: an odometer in whole kilometres dies at a multiple of 50 once in 50 times. One in
+    metres whose device counts tenths of a kilometre has multiples of 100 alone, but no road is as long as its changes
+    from one to the next.
     """
+    impossible_kmh, odometer_slack_km = limits
     for step_km in _ROUND_KM:
-        is_round, has_changed, found_km = True, False, 0.0
+        is_round, before, changed = True, -1, -1
         for i in range(len(odometer)):
             if math.isnan(odometer[i]) or odometer[i] == 0:
                 continue
             if odometer[i] % step_km != 0:
                 is_round = False
                 break
-            has_changed = has_changed or (found_km != 0 and odometer[i] != found_km)
-            found_km = odometer[i]
-        if is_round and has_changed:
+            if before >= 0 and odometer[i] != odometer[before]:
+                counted, took_s = odometer[i] - odometer[before], seconds[i] - seconds[changed]
+                if changed >= 0 and not is_plausible(counted, took_s, impossible_kmh, odometer_slack_km):
+                    is_round = False
+                    break
+                changed = i
+            before = i
+        if is_round and changed >= 0:
             return step_km
     return 0.0
 

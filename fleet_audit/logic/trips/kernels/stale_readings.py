@@ -135,7 +135,7 @@ def _mark_behind(points, shares, limits, behind_km, radius_m, is_stale):  # type
     reading, at 30 s to 0.3 km, where the odometer is up to 5 km off. Of one that is read once in so many km
     (`is_first_old`) everywhere, and the track's first reading, which is as old as any, is none unless the next one
     counts the way from it. A longer way, that no next reading has caught up with to as many km, is of an odometer that
-    failed. False readings in between, to which the next one is no successor, end no stretch and are none.
+    failed. False readings in between, which the next one does not continue, end no stretch and are none.
     """
     seconds, lat, lon, odometer = points
     agree_share, chord_share, fine_step_s, compare_step_s = shares
