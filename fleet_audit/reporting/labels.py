@@ -69,7 +69,7 @@ AMOUNT_NOTES = {
     "paid_doubtful_brl": "a pagar pelos fatos, com evidência de que se deve menos",
     "disallowed_brl": "declarado além do admitido: não é pago",
     "held_brl": "declarado e não verificável: aguarda",
-    "in_favour_brl": "devido além do declarado ou medido a menos",
+    "in_favour_brl": "devido além do declarado, medido a menos, ou estimado para km sem preço",
 }
 
 CAUSES = {
