@@ -53,15 +53,15 @@ def _seed_option(name: str, default: str, text: str):  # type: ignore[no-untyped
 @click.command()
 @_seed_option(
     "--seeds",
-    "191047,192053,193057,194069,195077,196081,197089,198091,199103,200117,201121,202127",
+    "213047,214053,215057,216069,217077,218081,219089,220091,221103,222117,223121,224127",
     "Seeds, with frauds.",
 )
-@_seed_option("--honest-seeds", "191047,192053", "Seeds of honest fleets.")
-@_seed_option("--whole-cycle-seeds", "203131", "Seeds of honest fleets over a whole cycle.")
-@_seed_option("--coarse-seeds", "204143,205151", "Seeds of fleets that report every 300 s.")
-@_seed_option("--one-route-seeds", "206153", "Seeds of fleets with habits on one route.")
-@_seed_option("--shuttle-seeds", "207163", "Seeds of fleets of shuttles between two places.")
-@_seed_option("--spoilt-seeds", "208169,209173", "Seeds of honest fleets whose devices are spoilt.")
+@_seed_option("--honest-seeds", "213047,214053", "Seeds of honest fleets.")
+@_seed_option("--whole-cycle-seeds", "225131", "Seeds of honest fleets over a whole cycle.")
+@_seed_option("--coarse-seeds", "226143,227151", "Seeds of fleets that report every 300 s.")
+@_seed_option("--one-route-seeds", "228153", "Seeds of fleets with habits on one route.")
+@_seed_option("--shuttle-seeds", "229163", "Seeds of fleets of shuttles between two places.")
+@_seed_option("--spoilt-seeds", "230169,231173", "Seeds of honest fleets whose devices are spoilt.")
 @click.option("--vehicles", default=32, show_default=True, help="Vehicles of each short fleet with frauds.")
 @click.option("--honest-vehicles", default=190, show_default=True, help="Vehicles of the short honest fleets.")
 @click.option("--whole-cycle-vehicles", default=12, show_default=True, help="Vehicles of the fleets over a cycle.")
