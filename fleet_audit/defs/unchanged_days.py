@@ -67,7 +67,6 @@ class UnchangedDays:
         self._digests = DayDigests(fleet.warehouse(), computation.name, run_id)
         self._files: dict[str, str | None] = {}
         self._changed: dict[dt.date, str] = {}
-        self._listed_files: dict[str, str | None] = {}
 
     @cached_property
     def reference(self) -> Reference:
@@ -82,10 +81,9 @@ class UnchangedDays:
     ) -> Iterator[tuple[dt.date, Result | Kept]]:
         """What `compute` makes of those days that differ, in their order among the others, which stay as they are."""
         self._changed = dict(self._changed_days(days))
-        paths = {
-            path for day in self._changed for table in self._computation.of_listed for path in self._paths(table, day)
-        }
-        self._listed_files = {path: self._fleet.lake().sha256(path) for path in paths}
+        for day in self._changed:
+            for table in self._computation.of_listed:
+                self._read_files(table, day)
         computed = compute(list(self._changed))
         for day in days:
             yield next(computed) if day in self._changed else (day, Kept.AS_IT_IS)
@@ -104,10 +102,10 @@ class UnchangedDays:
     def _has_new_listed_files(self, day: dt.date) -> bool:
         """Whether files that hold rows of vehicles listed on the day are others than before the day was computed."""
         return any(
-            self._fleet.lake().sha256(path) != self._listed_files[path]
+            self._fleet.lake().sha256(path) != before
             for table, listing in self._computation.of_listed.items()
             if not self._listed_plates(day, listing).empty
-            for path in self._paths(table, day)
+            for path, before in self._read_files(table, day).items()
         )
 
     def _changed_days(self, days: Sequence[dt.date]) -> Iterator[tuple[dt.date, str]]:
@@ -143,9 +141,10 @@ class UnchangedDays:
     def _listed_plates(self, day: dt.date, listing: Table) -> pd.Series:
         return self._fleet.lake().read_days(listing, [day])["plate"]
 
-    def _paths(self, table: Table, day: dt.date) -> list[str]:
-        """Files of the lake in the day's window."""
-        return [self._fleet.lake().partition_path(table, one) for one in window_days(day)]
+    def _read_files(self, table: Table, day: dt.date) -> dict[str, str | None]:
+        """SHA-256 of the files in the day's window, as first read, by path."""
+        lake = self._fleet.lake()
+        return {lake.partition_path(table, one): self._read_file(table, one) for one in window_days(day)}
 
     def _inputs(self, day: dt.date) -> str:
         files = [(table, one) for table in self._computation.of_window for one in window_days(day)]
