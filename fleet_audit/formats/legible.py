@@ -25,7 +25,7 @@ from fleet_audit.formats.table.cells import read_cells
 from fleet_audit.formats.workbook.worksheets import is_workbook
 from fleet_audit.schema.partition import PARTITION_ZONE
 
-_BETWEEN_CELLS = r"[,;|\t]"
+BETWEEN_CELLS = r"[,;|\t]"
 _DATE_LIKE = r"^[0-9]{1,4}[-/.][0-9]{1,2}[-/.][0-9]{1,4}"
 _PLATE_LIKE = r"^[A-Za-z]{3}[\s.\-]{0,3}[0-9][0-9A-Za-z]{3}$"
 _EPOCH = r"^1[0-9]{9}(?:[0-9]{3})?$"  # seconds or milliseconds since 1970, of 2001 to 2033
@@ -82,9 +82,15 @@ def _cells(content: bytes, limits: Limits) -> pd.DataFrame:
             rows += read_cells(table, limits, set()).raws
         except RejectedFile:
             continue
-    parts = pc.split_pattern_regex(pa.array(rows, pa.large_string()), _BETWEEN_CELLS)
+    return split_rows(pd.Series(rows, dtype=object), BETWEEN_CELLS)
+
+
+def split_rows(raws: pd.Series, separators: str) -> pd.DataFrame:
+    """row, value: the values that each raw row holds, without quotes; `row` is the index of raws."""
+    parts = pc.split_pattern_regex(pa.array(raws.astype(object), pa.large_string()), separators)
     trimmed = pc.utf8_trim(pc.list_flatten(parts), ' "\r\n')
-    return pd.DataFrame({"row": pc.list_parent_indices(parts).to_numpy(), "value": trimmed.to_pandas().astype("str")})
+    rows = raws.index.to_numpy()[pc.list_parent_indices(parts).to_numpy()]
+    return pd.DataFrame({"row": rows, "value": trimmed.to_pandas().astype("str")})
 
 
 def _tables(content: bytes, limits: Limits) -> Iterator[bytes]:

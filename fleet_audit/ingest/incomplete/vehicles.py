@@ -1,7 +1,8 @@
 """Vehicles and days of which rows were refused one by one, while the rest of their file or page stands.
 
 Where nothing of such a vehicle and day was accepted, or a movement of a visit report was refused, its source is missing
-by no fault of the carrier's (RULES 4.2): `logic.audit` decides that. Files that were refused whole are in `days`.
+by no fault of the carrier's (RULES 4.2): `logic.audit` decides that. Files of which nothing was accepted are in
+`refused_files`.
 """
 
 from __future__ import annotations
@@ -12,10 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from fleet_audit.formats import values
+from fleet_audit.formats.legible import BETWEEN_CELLS, split_rows
 from fleet_audit.formats.plates import is_plate, normalised
 from fleet_audit.formats.reasons import REASONS
 from fleet_audit.ingest.api.pages import archived_pages, page_sha256
@@ -28,7 +28,7 @@ from fleet_audit.storage.lake import Lake
 from fleet_audit.storage.warehouse import Warehouse
 
 _COLUMNS = ["operational_date", "source", "plate", "reason_pt"]
-_BETWEEN_VALUES, _BETWEEN_CELLS = r"[\s,;|\"{}:]+", r"[,;|\t]"
+_BETWEEN_VALUES = r"[\s,;|\"{}:]+"
 _DECLARED = ("bulletin", "visit_report")
 _MISREAD = ("bad_date", "future_date")  # of a day that may have been written with the month first
 # Files of which rows were refused and that can hold one of the days. Files in which no day could be read hold any, and
@@ -67,9 +67,9 @@ def refused_vehicles(lake: Lake, warehouse: Warehouse, reference: Reference, day
     if rows.empty:
         return pd.DataFrame(columns=_COLUMNS)
     is_declared = rows["source_kind"].isin(_DECLARED)
-    devices = _values(rows.loc[~is_declared, "raw"], _BETWEEN_VALUES)
+    devices = split_rows(rows.loc[~is_declared, "raw"], _BETWEEN_VALUES)
     positions = _PositionDays.of(rows, pages, {PARTITION_ZONE, *reference.units["timezone"].dropna()})
-    cells = _values(rows.loc[is_declared, "raw"], _BETWEEN_CELLS)
+    cells = split_rows(rows.loc[is_declared, "raw"], BETWEEN_CELLS)
     named_days, plates = _named_days(cells, rows), _named_plates(cells, registered_forms(reference.vehicles))
     found = []
     for day in days:
@@ -95,18 +95,9 @@ def _refused_rows(warehouse: Warehouse, pages: Collection[str], first: dt.date, 
     return rows[is_asked].reset_index(drop=True)
 
 
-def _values(raws: pd.Series, separators: str) -> pd.DataFrame:
-    """row, value: the values that each refused row holds, whichever its form; `row` is the index of raws."""
-    parts = pc.split_pattern_regex(pa.array(raws.astype(object), pa.string()), separators)
-    trimmed = pc.utf8_trim(pc.list_flatten(parts), ' "')
-    return pd.DataFrame(
-        {"row": raws.index.to_numpy()[pc.list_parent_indices(parts).to_numpy()], "value": trimmed.to_pandas()}
-    )
-
-
 def _named_days(cells: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
     """row, date: the first day of each row of a bulletin or visit report; both readings of one that may be misread."""
-    texts = cells["value"].drop_duplicates().astype("str")
+    texts = cells["value"].drop_duplicates()
     day_first, month_first = values.dates(texts), values.month_first_dates(texts)
     read = pd.DataFrame({"value": texts, "date": day_first, "month_first": month_first})
     first = cells.merge(read[day_first.notna() | month_first.notna()], on="value").sort_values("row", kind="stable")
@@ -118,7 +109,7 @@ def _named_days(cells: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
 
 def _named_plates(cells: pd.DataFrame, forms: dict[str, str]) -> pd.DataFrame:
     """row, value: the plates that each row holds, normalised, in their registered form."""
-    plates = to_registered(normalised(cells["value"].astype("str")), forms)
+    plates = to_registered(normalised(cells["value"]), forms)
     return cells.assign(value=plates)[is_plate(plates).to_numpy(dtype=bool)]
 
 
@@ -144,8 +135,8 @@ class _PositionDays:
         of_files = rows[rows["source_kind"].eq("telemetry")]
         files = of_files.drop_duplicates("file_name")
         days_of_file = {str(file.file_name): refused_days(file) for file in files.itertuples()}
-        cells = _values(of_files["raw"], _BETWEEN_CELLS)
-        read = cells.assign(at=values.instants(cells["value"].astype("str"))).dropna().drop_duplicates("row")
+        cells = split_rows(of_files["raw"], BETWEEN_CELLS)
+        read = cells.assign(at=values.instants(cells["value"])).dropna().drop_duplicates("row")
         days = [read.assign(date=read["at"].dt.tz_convert(zone).dt.date)[["row", "date"]] for zone in sorted(zones)]
         dated = pd.concat(days, ignore_index=True).drop_duplicates()
         names = rows["file_name"].reindex(dated["row"])
@@ -168,9 +159,7 @@ def _named(held_values: pd.DataFrame, rows: pd.DataFrame, ids: pd.Series, plates
     held = held_values[held_values["value"].isin(list(plate_of))].drop_duplicates("row")
     of = rows.loc[held["row"]]
     reason = of["reason_code"].map({code: one.meaning_pt for code, one in REASONS.items()}).to_numpy()
-    is_movement = (
-        of["source_kind"].eq("visit_report").to_numpy()
-    )  # one is enough: it may be the one that a run declares
+    is_movement = of["source_kind"].eq("visit_report").to_numpy()  # one is enough: a run may declare just this one
     lines = pd.Series(np.where(is_movement, "linhas suas do dia", "todas as suas linhas do dia"), dtype=object)
     found = pd.DataFrame({
         "source": of["source_kind"].replace({"positions": "api"}).to_numpy(),

@@ -1,7 +1,6 @@
 """Vehicle-days of which a source is incomplete, and which rows touch them, for all gaps at once.
 
-Which days are incomplete is decided in
-`logic.audit.incomplete`; what a rule concludes from that is decided in `findings`.
+Which days are incomplete is decided in `logic.audit.incomplete`, what a rule concludes from that in `findings`.
 """
 
 from __future__ import annotations
