@@ -20,6 +20,8 @@ from fleet_audit_tests.logic.audit.rules.test_cycle import (
     declared,
     fact_rows,
     found,
+    gaps_of,
+    reason,
     untested,
     worked,
 )
@@ -136,6 +138,9 @@ def test_k01_of_a_line_waits_for_the_whole_cycle_and_for_an_invoice():
     unpriced = invoiced(wrong)
     lacking = unpriced.costs.assign(cost_status="no_tariff", variable_cost_brl=None)
     assert not found(replace(unpriced, costs=rows(facts.TRIP_COSTS, *lacking.to_dict("records"))), "K01")
+    refused = replace(invoiced(wrong, billed(OTHER, variable_brl="1519.00")), incomplete=gaps_of(PLATE, DAYS[20:21]))
+    assert [row["plate"] for row in found(refused, "K01")] == [OTHER]
+    assert PLATE in reason(refused, "K01")
 
 
 def written(run_id: str, day: dt.date, start_km: str | None = "1000", **more: object) -> dict:

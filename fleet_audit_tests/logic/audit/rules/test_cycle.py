@@ -578,11 +578,31 @@ def test_days_that_the_api_did_not_answer_prove_neither_too_few_trips_nor_idlene
     context = a_cycle(trips=[worked(day) for day in DAYS[:20]], plan=plan, calendar=calendar, fixed_costs=fixed)
     assert found(context, "T06")
     assert found(context, "V04")
-    gaps = pd.DataFrame(
-        [{"operational_date": day, "source": "P", "carrier_code": "", "reason_pt": "x"} for day in DAYS[20:]]
-    )
+    gaps = gaps_of("", DAYS[20:])
     assert not found(replace(context, incomplete=gaps), "T06")
     assert not found(replace(context, incomplete=gaps), "V04")
+    of_another = replace(context, incomplete=gaps_of(OTHER, DAYS[20:]))  # its file was refused, and names it alone
+    assert found(of_another, "T06") == found(context, "T06")
+    assert found(of_another, "V04") == found(context, "V04")
+    assert not found(replace(context, incomplete=gaps_of(PLATE, DAYS[20:])), "T06")
+    assert not found(replace(context, incomplete=gaps_of(PLATE, DAYS[20:])), "V04")
+
+
+def test_a_refused_visit_report_concerns_days_without_positions_alone() -> None:
+    plan = [{"cycle_start": CYCLE.start, "plate": PLATE, "planned_km": "900", "planned_trips": 31}]
+    context = a_cycle(trips=[worked(day) for day in DAYS[:20]], plan=plan)
+    refused = gaps_of(PLATE, DAYS[20:], source="V")
+    assert found(replace(context, incomplete=refused), "T06")
+    by_report = context.coverage.assign(positions=0, visit_legs=2)
+    assert not found(replace(context, incomplete=refused, coverage=by_report), "T06")
+
+
+def gaps_of(plate: str, days: Sequence[dt.date], source: str = "P") -> pd.DataFrame:
+    """Days on which a source is incomplete for a vehicle; for all where the plate is empty."""
+    return pd.DataFrame([
+        {"operational_date": day, "source": source, "carrier_code": "", "plate": plate, "reason_pt": "x"}
+        for day in days
+    ])  # fmt: skip
 
 
 def test_a_rule_that_lacks_its_data_is_not_tested():

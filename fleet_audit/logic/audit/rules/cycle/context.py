@@ -90,9 +90,21 @@ class AuditCycle(TripAndRunRecords):
     partly_missing_sources = missing_sources
 
     @cached_property
-    def unobserved_dates(self) -> set[dt.date]:
-        """Days on which positions are incomplete by our own fault: a vehicle that was not seen then may have driven."""
-        return set(self.incomplete.loc[self.incomplete["source"] == "P", "operational_date"])
+    def is_unobserved(self) -> pd.Series:
+        """Of each row of `coverage`, whether a source of the vehicle-day is incomplete by our own fault.
+
+        A vehicle may have driven then, whatever else was seen of it. A gap without a plate is of all vehicles; one of
+        visit reports concerns vehicles without positions only.
+        """
+        rows = pd.MultiIndex.from_frame(self.coverage[["operational_date", "plate"]].astype(object))
+        has_positions = (self.coverage["positions"] > 0).to_numpy(dtype=bool)
+        flags = np.zeros(len(rows), dtype=bool)
+        for source, is_concerned in (("P", True), ("V", ~has_positions)):
+            gaps = self.incomplete[self.incomplete["source"] == source]
+            of_all = gaps.loc[gaps["plate"] == "", "operational_date"]
+            own = pd.MultiIndex.from_frame(gaps[["operational_date", "plate"]].astype(object))
+            flags |= (rows.isin(own) | rows.get_level_values(0).isin(of_all)) & is_concerned
+        return pd.Series(flags, index=self.coverage.index)
 
     @cached_property
     def run_days(self) -> int:

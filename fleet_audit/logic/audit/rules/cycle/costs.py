@@ -151,9 +151,7 @@ def _paid_working_days(context: AuditCycle) -> pd.DataFrame:
     util = context.calendar.loc[context.calendar["day_type"] == "util", ["date", "unit_code"]]
     days = paid.merge(util, left_on=["operational_date", "unit_code"], right_on=["date", "unit_code"])
     served = context.trips.loc[context.trips["purpose"] == "service", ["plate", "operational_date"]].drop_duplicates()
-    is_seen = (context.coverage["status"] != "silent") & ~context.coverage["operational_date"].isin(
-        context.unobserved_dates
-    )
+    is_seen = (context.coverage["status"] != "silent") & ~context.is_unobserved
     seen = context.coverage.loc[is_seen, ["plate", "operational_date"]]
     days = days.merge(served.assign(is_served=True), on=["plate", "operational_date"], how="left")
     days = days.merge(seen.assign(is_seen=True), on=["plate", "operational_date"], how="left")
@@ -182,7 +180,7 @@ def _idle(context: AuditCycle, plate: str, days: pd.DataFrame) -> Draft:
 RULES = (
     Rule(
         "V04",
-        "3",
+        "4",
         "H",
         "Custo fixo sem operação",
         "O veículo tem custo fixo e não teve viagem de serviço em muitos dias úteis do ciclo.",

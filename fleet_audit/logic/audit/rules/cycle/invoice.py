@@ -16,7 +16,8 @@ from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
 from fleet_audit.logic.audit.rules.cycle.needs import INVOICED, OVER, WHOLE
 from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft
 from fleet_audit.logic.audit.rules.row_records import Record
-from fleet_audit.logic.audit.rules.rule import Need, Rule
+from fleet_audit.logic.audit.rules.rule import Rule
+from fleet_audit.logic.audit.rules.vehicle_need import VehicleNeed
 from fleet_audit.logic.primitives.money import multiply_brl
 
 _CENT = Decimal("0.01")
@@ -29,12 +30,13 @@ def invoice_lines(context: AuditCycle) -> list[Draft]:
 
     A line's trips are those of its contract, vehicle, class and rate; an empty class or rate is any. A vehicle's only
     line that fits no trip is compared with the trips that fit no line: it has another rate than theirs. Vehicles with a
-    trip without a price are excluded: their sum is unknown. What was billed beyond the sum is not paid; what was
-    billed below it is in the carrier's favour.
+    trip without a price, or with a day that is incomplete by our own fault, are excluded: their sum is unknown. What
+    was billed beyond the sum is not paid; what was billed below it is in the carrier's favour.
     """
     lines, trips = _lines(context), _priced_trips(context)
     unpriced = context.costs.loc[context.costs["cost_status"].isin(["no_tariff", "ambiguous_tariff"]), "trip_id"]
     unknown = set(context.trips.loc[context.trips["trip_id"].isin(unpriced), "plate"])
+    unknown |= _plates_with_unobserved_days(context)
     drafts = []
     for (contract, plate), own in lines.groupby(["contract_id", "plate"], sort=True):
         if plate in unknown:
@@ -53,6 +55,14 @@ def _lines(context: AuditCycle) -> pd.DataFrame:
     product = multiply_brl(lines["billed_km"], lines["rate_brl_per_km"])
     lines = lines.assign(billed_brl=lines["variable_brl"].fillna(product))
     return lines[lines["billed_brl"].notna()].reset_index(drop=True)
+
+
+def _invoiced_plates(context: AuditCycle) -> set[str]:
+    return set(_lines(context)["plate"])
+
+
+def _plates_with_unobserved_days(context: AuditCycle) -> set[str]:
+    return set(context.coverage.loc[context.is_unobserved, "plate"])
 
 
 def _priced_trips(context: AuditCycle) -> pd.DataFrame:
@@ -118,18 +128,16 @@ def _named(line: Record) -> str:
 RULES = (
     Rule(
         "K01",
-        "1",
+        "2",
         "H",
         "Tarifa ausente ou ambígua, ou fatura que não fecha",
         "O valor variável de uma linha da fatura não é a soma dos custos das viagens que ela cobra.",
         "I+K",
         invoice_lines,
         "cycle",
-        needs=(
-            INVOICED,
-            OVER,
-            WHOLE,
-            Need(lambda context: not context.unobserved_dates, "posições incompletas em dias do ciclo"),
+        needs=(INVOICED, OVER, WHOLE),
+        vehicle_need=VehicleNeed(
+            _invoiced_plates, _plates_with_unobserved_days, "posições incompletas em dias do ciclo"
         ),
     ),
 )

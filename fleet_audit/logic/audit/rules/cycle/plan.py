@@ -94,9 +94,7 @@ def _planned(context: AuditCycle) -> list[_PlannedVehicle]:
     """Each planned vehicle, with its trips on the routes that its plan names: all, where a row names none."""
     plan = context.plan[(context.plan["cycle_start"] == context.cycle.start) & context.plan["planned_trips"].notna()]
     trips = dict(tuple(context.trips[context.trips["purpose"] == "service"].groupby("plate")))
-    is_unseen = (context.coverage["status"] == "silent") | context.coverage["operational_date"].isin(
-        context.unobserved_dates
-    )
+    is_unseen = (context.coverage["status"] == "silent") | context.is_unobserved
     unseen = is_unseen.groupby(context.coverage["plate"]).mean()
     perhaps = context.perhaps_service.groupby("plate").size()
     found = []
@@ -165,7 +163,7 @@ RULES = (
     ),
     Rule(
         "T06",
-        "4",
+        "5",
         "H",
         "Menos viagens que o planejado",
         "O veículo fez no ciclo menos viagens de serviço do que o plano prevê.",

@@ -76,8 +76,9 @@ def _perhaps_substituted(context: AuditCycle) -> set[str]:
 
 
 def _seen_days(context: AuditCycle, plate: str) -> set[dt.date]:
-    coverage = context.coverage[(context.coverage["plate"] == plate) & (context.coverage["status"] == "complete")]
-    return set(coverage["operational_date"]) - context.unobserved_dates
+    coverage = context.coverage
+    is_seen = (coverage["plate"] == plate) & (coverage["status"] == "complete") & ~context.is_unobserved
+    return set(coverage.loc[is_seen, "operational_date"])
 
 
 def _days_of(trips: pd.DataFrame, plate: str) -> set[dt.date]:
@@ -104,7 +105,7 @@ def _draft(context: AuditCycle, plate: str, titular: str, days: pd.DataFrame) ->
 RULES = (
     Rule(
         "V03",
-        "2",
+        "3",
         "H",
         "Reserva e titular com custo fixo no mesmo dia",
         "O reserva e o titular têm custo fixo em dias em que o reserva não substituiu o titular.",
