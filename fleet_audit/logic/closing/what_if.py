@@ -13,7 +13,7 @@ import pandas as pd
 
 from fleet_audit.logic.costs.amounts import cents_of
 from fleet_audit.logic.costs.billing_lines import CycleDays, billing_lines, unpriced_trips
-from fleet_audit.logic.costs.fixed_costs import fixed_cost_days, serving_plates
+from fleet_audit.logic.costs.fixed_costs import fixed_cost_days, serving_days
 from fleet_audit.logic.costs.pricing import price_days
 from fleet_audit.logic.primitives.cycles import Cycle, cycle_days
 from fleet_audit.logic.primitives.money import BRL, KM, from_hundredths, to_hundredths
@@ -41,7 +41,7 @@ def priced_again(
         cycle: the cycle.
         parameters: only their version, for the rows.
     """
-    plates = {day: serving_plates(trips) for day, trips in days.trips.groupby("operational_date")}
+    plates = serving_days(days.trips)
     fixed = [
         fixed_cost_days(
             day,

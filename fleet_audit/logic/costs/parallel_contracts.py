@@ -15,7 +15,7 @@ from fleet_audit.logic.costs.fixed_costs import (
     due_shares,
     of_one_contract,
     ordinary_shares,
-    serving_plates,
+    serving_days,
 )
 from fleet_audit.logic.primitives.cycles import Cycle, cycle_days
 from fleet_audit.logic.primitives.money import BRL, from_hundredths, to_hundredths
@@ -80,16 +80,6 @@ def _due(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Rows × days of the cycle: cents of each row's share, and whether it is due; none after `until`."""
     of_titulars = trips[trips["plate"].isin(vehicles["titular_plate"].dropna())]
-    of_days = [
-        due_shares(
-            [day],
-            terms,
-            contracts,
-            vehicles,
-            serving_plates(of_titulars[of_titulars["operational_date"] == day]),
-            cycle.start.day,
-        )
-        for day in cycle_days(cycle)
-    ]
-    cents, is_due = (np.hstack(parts) for parts in zip(*of_days, strict=True))
-    return cents, is_due & (np.array(cycle_days(cycle)) <= until)
+    days = cycle_days(cycle)
+    cents, is_due = due_shares(days, terms, contracts, vehicles, serving_days(of_titulars), cycle.start.day)
+    return cents, is_due & (np.array(days) <= until)
