@@ -21,7 +21,7 @@ _OF_END = ("ended_at", "is_end_in_gap",
            "destination_address", "destination_poi_id", "destination_candidates", "destination_text")  # fmt: skip
 _SUMMED = ("legs", "gaps", "passengers_readings", "covered_s", "km", "km_uncertainty", "km_reported", "moving_s",
            "moving_steps")  # fmt: skip
-_GREATEST = ("max_speed_kmh", "passengers_max", "is_maintenance_driver", "is_disputed")
+_GREATEST = ("max_speed_kmh", "is_maintenance_driver", "is_disputed")
 
 
 def owners_of_parts(
@@ -142,7 +142,8 @@ def join_parts(measured: pd.DataFrame, reported: pd.DataFrame, owners: pd.Series
     """Trips of positions, joined with the parts of `reported` that `owners` names; and what is left of `reported`.
 
     Each end is that of the source that saw it. km and doubts add up. Neither odometer nor path measured the whole, so
-    that both are unknown; the method is that of most of the km, and the grade C, as of a report.
+    that both are unknown; the method is that of most of the km, and the grade C, as of a report. Readings of no
+    passenger prove no empty trip: a bus that left the garage empty, and was not seen when it filled, was unpaid.
     """
     if owners.empty:
         return measured, reported
@@ -165,6 +166,7 @@ def join_parts(measured: pd.DataFrame, reported: pd.DataFrame, owners: pd.Series
         **{name: by_owner[name].sum(min_count=1).astype(parts[name].dtype) for name in _SUMMED},
         **{name: by_owner[name].max() for name in _GREATEST},
         driver_id=by_owner["driver_id"].first(),
+        passengers_max=by_owner["passengers_max"].max().where(lambda most: most > 0),
         km_odometer=np.nan,
         km_gps=np.nan,
         track_digest=pd.NA,

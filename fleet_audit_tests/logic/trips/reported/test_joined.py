@@ -38,6 +38,20 @@ def test_the_end_that_only_the_report_saw_makes_a_trip_of_service() -> None:
     assert not trip["is_end_in_gap"]
 
 
+@pytest.mark.parametrize(("silence", "purposes"), [
+    (("06:10", "08:00"), ["service", "service"]), (("06:25", "08:00"), ["deadhead", "service"]),
+])  # fmt: skip
+def test_a_trip_that_was_empty_where_positions_saw_it_is_not_proven_empty(
+    silence: tuple[str, str], purposes: list[str]
+) -> None:
+    """Silent from 06:10 on the way to the mill, or from 06:25 after the arrival."""
+    watched = to_the_front_and_on()
+    for record in watched.bus.records:
+        record["passengers"] = 0
+    seen = watched.seen((at(silence[0]), at(silence[1])))
+    assert [purpose for _, _, purpose, _ in listed(seen)] == purposes
+
+
 def test_the_trip_keeps_the_id_that_it_had_before_the_report_arrived() -> None:
     watched, silence = to_the_front_and_on(), (at("06:10"), at("08:00"))
     alone, both = window(staged(watched.kept(silence))), watched.seen(silence)
