@@ -56,8 +56,9 @@ def waterfall_rows(facts: CycleFacts) -> pd.DataFrame:
     what its trips cost plus its difference of km, declared - measured, at their mean rate: declared km that the
     contract does not pay (deadhead above a cap) have no price.
     That of runs without a trip, and of km that are measured but not billed because a place is not proven, is these km
-    at the rate that applies: they are held. A group with such km has no difference below the measured km, and one that
-    bills none has its difference at the rate of the held km. A run that repeats another (D08) is a row of its own,
+    at the rate that applies: they are held. A group with such km, or with a trip of unknown purpose, has no difference
+    below the measured km but that below the billed km (D04), and one that bills none has its difference at the rate of
+    the held km. A run that repeats another (D08) is a row of its own,
     because its km are in no group's. A group that nothing prices, or of which a trip has no price, has no difference:
     `is_priced` is false, and its km stand outside of the waterfall.
     """
@@ -106,7 +107,9 @@ def _group_rows(
     is_held, held_cents = held["is_rated"].to_numpy(), held["cents"].to_numpy()
     beside = is_held & has_trips
     difference = np.where(is_compared, to_hundredths(groups["difference_km"]), np.where(beside, 0, declared_hm - hm))
-    difference = np.where(beside, np.maximum(difference, 0), difference)
+    unknown = members[members["member"].isin(facts.trips.loc[facts.trips["purpose"] == "unknown", "trip_id"])]
+    is_unproven = beside | groups["match_id"].isin(unknown["match_id"]).to_numpy()
+    difference = np.where(is_unproven & (difference < 0), np.minimum(declared_hm - hm, 0), difference)
     at_rate = divide_half_up(
         difference * np.where(has_price, admitted, held_cents),
         np.where(has_price, hm, np.maximum(held["hm"].to_numpy(), 1)),

@@ -179,6 +179,19 @@ def test_what_a_run_declares_beyond_its_billed_trip_is_held_where_its_other_trip
     assert set(rows["is_priced"]) == {is_rated}
 
 
+@pytest.mark.parametrize(("declared", "declared_brl"), [(12, "50.00"), (10, "50.00"), (6, "30.00"), (0, "0.00")])
+def test_what_a_trip_of_unknown_purpose_measured_is_not_owed(declared: int, declared_brl: str) -> None:
+    """10 km are paid beside 20 that are not: a run of 10 km was worth -50.00, and 100.00 were in its favour."""
+    trips = [trip(0, "C1", "unknown", 2000), trip(1, "C1", "service", 1000)]
+    costs = [{**cost(0, 0, 0), "rate_brl_per_km": None, "cost_status": "not_billable"}, cost(1, 1000, 50_000)]
+    matches = [{**match(0, "C1", ["t0", "t1"], ["r0"], declared), "measured_km": D(30),
+                "difference_km": D(declared - 30)}]  # fmt: skip
+    found = [finding("D04", "in_favour_brl", "PC1", "t0", "r0")] if declared < 10 else []
+    (row,) = waterfall(waterfall_rows(facts_of(trips, costs, matches, [], found))).to_dict("records")
+    assert (row["declared_brl"], row["admitted_brl"]) == (D(declared_brl), D("50.00"))
+    assert row["in_favour_brl"] == max(D("50.00") - D(declared_brl), D(0))
+
+
 def test_a_day_rule_takes_the_differences_of_its_groups_in_both_directions() -> None:
     trips, costs = [trip(n, "C1", "service", 1000) for n in range(2)], [cost(n, 1000, 50_000) for n in range(2)]
     matches = [match(0, "C1", ["t0"], ["r0"], 17), match(1, "C1", ["t1"], ["r1"], 9)]

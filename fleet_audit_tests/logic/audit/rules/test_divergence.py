@@ -7,6 +7,8 @@ from decimal import Decimal
 
 import pytest
 
+from fleet_audit.logic.audit.not_tested import rules_not_tested
+from fleet_audit.logic.audit.rules.registry import DAY_RULES
 from fleet_audit_tests.logic.audit_sample import DAY, audit, costs_frame, found, run, trip
 
 
@@ -41,6 +43,36 @@ def test_d04_is_reported_with_the_same_care() -> None:
     [finding] = found(context, "D04")
     assert finding["km_at_stake"] == Decimal("10.00")
     assert "10,00 km a menos" in finding["explanation_pt"]
+
+
+UNKNOWN = {"trip_id": "T2", "billable_km": "0.00", "rate_brl_per_km": None, "cost_status": "not_billable"}
+
+
+@pytest.mark.parametrize(
+    ("paid_km", "declared", "below_km"),
+    [
+        ("20.00", "20", None),
+        ("20.00", "21", None),
+        ("20.00", "18", None),  # within the tolerance
+        ("20.00", "10", "10.00"),
+        ("20.00", "0", "20.00"),
+        (None, "5", None),
+        (None, "0", None),
+    ],
+)
+def test_d04_owes_nothing_of_a_trip_whose_purpose_is_unknown(
+    paid_km: str | None, declared: str, below_km: str | None
+) -> None:
+    """15 km, of which a place is not known or a silence hides an end, beside a trip that is paid or beside none."""
+    trips = [trip("T1", "06:00", "06:30", paid_km)] if paid_km else []
+    trips.append(trip("T2", "06:35", "07:00", "15.00", purpose="unknown"))
+    costs = costs_frame(*[{"trip_id": "T1", "billable_km": paid_km}] if paid_km else [], UNKNOWN)
+    context = audit(trips, [run("R", "06:00", "07:00", declared)], costs=costs)
+    findings = found(context, "D04")
+    assert [finding["km_at_stake"] for finding in findings] == ([Decimal(below_km)] if below_km else [])
+    assert all("percorreu 20,00 km em viagens pagas" in finding["explanation_pt"] for finding in findings)
+    reasons = dict(rules_not_tested(context, DAY_RULES)[["rule_id", "reason_pt"]].to_numpy())
+    assert ("a finalidade de uma viagem não está comprovada" in reasons.get("D04", "")) is not bool(below_km)
 
 
 def test_a_group_is_compared_as_a_sum() -> None:

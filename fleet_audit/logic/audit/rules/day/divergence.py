@@ -16,11 +16,13 @@ from fleet_audit.logic.audit.rules.day.context import AuditDay
 from fleet_audit.logic.audit.rules.day.doubt import (
     chord_matches,
     doubtful_matches,
+    groups_by_paid_km,
     joined_matches,
     off_bus_matches,
     partly_unseen_matches,
     short_path_matches,
     tolerances_km,
+    unpaid_matches,
 )
 from fleet_audit.logic.audit.rules.day.needs import RUNS, TRIPS, VISIBLE_HALTS, plates_with_runs
 from fleet_audit.logic.audit.rules.day.unobserved import asleep_km_of_groups, unseen_km_of_groups, unseen_km_together
@@ -49,7 +51,8 @@ def declared_below_measured(context: AuditDay) -> list[Draft]:
     """D04: a group declares less than was measured, by the same tolerance; it accuses no carrier.
 
     Not where it declares what its own odometer counted: the finding then concerns the odometer (O03, O05), not the run;
-    nor where the trips may hold another movement (`joined_matches`).
+    nor where the trips may hold another movement (`joined_matches`). Where the purpose of a trip is unknown, what is
+    paid of the group counts (`groups_by_paid_km`).
     """
     return _groups(context, "D04")
 
@@ -112,7 +115,8 @@ def _excepted_matches(context: AuditDay) -> dict[str, str]:
 
 def _groups(context: AuditDay, rule_id: str) -> list[Draft]:
     sign = 1 if rule_id == "D01" else -1
-    exceeding = context.groups[context.groups["is_exceeding"].fillna(False).astype(bool)]
+    groups = context.groups if sign > 0 else groups_by_paid_km(context)
+    exceeding = groups[groups["is_exceeding"].fillna(False).astype(bool)]
     chosen = exceeding[to_hundredths(exceeding["difference_km"]) * sign > 0]
     unproven = doubtful_matches(context) | (joined_matches if sign < 0 else short_path_matches)(context)
     chosen = chosen[~chosen["match_id"].isin(unproven)]
@@ -132,6 +136,7 @@ def _groups(context: AuditDay, rule_id: str) -> list[Draft]:
             for km in (unseen_km_of_groups(context), asleep_km_of_groups(context))
         )
         uncertainty = uncertainty_km(own_trips)
+        paid_pt = " em viagens pagas" if sign < 0 and group.is_unproven else ""
         pct = "" if pd.isna(group.difference_pct) else f" ({sentences.number(abs(group.difference_pct))} %)"
         drafts.append(
             Draft(
@@ -139,7 +144,7 @@ def _groups(context: AuditDay, rule_id: str) -> list[Draft]:
                 group.plate,
                 f"{_first_upper(sentences.runs(own_runs))} {sentences.declares(len(own_runs))} "
                 f"{sentences.km(group.declared_km)} em {sentences.period(own_runs[0], context.zone(group.plate))}, "
-                f"mas o veículo {group.plate} percorreu {sentences.km(group.measured_km)}: "
+                f"mas o veículo {group.plate} percorreu {sentences.km(group.measured_km)}{paid_pt}: "
                 f"{sentences.km(difference)} a {'mais' if sign > 0 else 'menos'}{pct}, "
                 f"acima da tolerância de {sentences.km(tolerance)}.",
                 _confidence(own_trips, float(difference) - tolerance, uncertainty, unseen, asleep),
@@ -302,7 +307,7 @@ RULES = (
     ),
     Rule(
         "D04",
-        "4",
+        "5",
         "M",
         "Declarado abaixo do medido",
         "Um grupo de atas declara menos km do que as viagens medidas no mesmo horário, acima da tolerância.",
@@ -320,9 +325,10 @@ RULES = (
         rests_on="PV",
         vehicle_need=VehicleNeed(
             plates_with_runs,
-            lambda context: _unproven_plates(context, joined_matches(context)),
+            lambda context: _unproven_plates(context, joined_matches(context) | unpaid_matches(context)),
             "o equipamento tem o relógio fora de hora ou o receptor travado, ficou fora do veículo, ou envia posições "
-            "raras demais para separar a viagem da ata de outro deslocamento, e não prova que a ata declara km a menos",
+            "raras demais para separar a viagem da ata de outro deslocamento, ou a finalidade de uma viagem não está "
+            "comprovada, e nada prova que a ata declara km a menos",
         ),
         vehicle_doubt=VISIBLE_HALTS,
     ),

@@ -18,7 +18,8 @@ from fleet_audit.logic.audit.rules.day.unobserved import asleep_km_of_groups, un
 from fleet_audit.logic.audit.rules.draft import uncertainty_km
 from fleet_audit.logic.audit.rules.row_records import Record
 from fleet_audit.logic.primitives.computed_once import computed_once
-from fleet_audit.logic.primitives.money import KM, from_hundredths
+from fleet_audit.logic.primitives.money import KM, from_hundredths, to_hundredths
+from fleet_audit.logic.reference.tolerances import allowed_hundredths
 from fleet_audit.logic.trips.movements import is_path_of_chords
 
 
@@ -128,6 +129,38 @@ def joined_matches(context: AuditDay) -> set[str]:
         if max(before, after).total_seconds() > most_s:
             joined.add(group.match_id)
     return joined
+
+
+@computed_once
+def groups_by_paid_km(context: AuditDay) -> pd.DataFrame:
+    """The groups of D with `is_unproven`; those that declare less than measured, with unproven km, by the paid km.
+
+    A trip of unknown purpose is not paid: its place is not known, or a silence hides an end of it. What it measured is
+    not owed because a run declared less. Of a run of 10 km with a trip of 20 km that no place proves, 10 km were held
+    and 10 km owed; of a run of 0 km, all 20.
+    """
+    groups, trips = context.groups, context.groups["trip_ids"].explode()
+    unknown = context.trips.loc[context.trips["purpose"] == "unknown", "trip_id"]
+    is_unproven = trips.isin(unknown).groupby(level=0).any() & (groups["difference_km"] < 0).fillna(False)
+    chosen = groups[is_unproven]
+    paid = pd.Series(to_hundredths(context.costs["billable_km"]), index=context.costs["trip_id"].to_numpy())
+    paid_hm = trips.map(paid).fillna(0).astype("int64").groupby(level=0).sum()[is_unproven].to_numpy()
+    below_hm, limits = paid_hm - to_hundredths(chosen["declared_km"]), context.limits(chosen)
+    allowed = allowed_hundredths(paid_hm, *(limits[f"trip_tolerance_{unit}"].to_numpy() for unit in ("pct", "km")))
+    chosen = chosen.assign(
+        measured_km=from_hundredths(paid_hm, KM, chosen.index),
+        difference_km=from_hundredths(-below_hm, KM, chosen.index),
+        difference_pct=np.nan,
+        is_exceeding=pd.Series(below_hm > allowed, index=chosen.index, dtype="boolean"),
+    )
+    return pd.concat([groups[~is_unproven], chosen]).sort_index().assign(is_unproven=is_unproven)
+
+
+def unpaid_matches(context: AuditDay) -> set[str]:
+    """match_id of the groups of D that declare too little against what was measured, but not against what is paid."""
+    groups = groups_by_paid_km(context)
+    is_open = groups["is_unproven"] & ~groups["is_exceeding"].fillna(False).astype(bool)
+    return set(groups.loc[is_open, "match_id"]) & set(_exceeding(context)["match_id"])
 
 
 @computed_once
