@@ -145,6 +145,15 @@ def test_g05_is_not_tested_on_trips_computed_before_positions_were_compared() ->
     assert reason.startswith("1 de 2 veículos não testado (AAA1A11): há viagem sem o resumo das posições em movimento")
 
 
+@pytest.mark.parametrize(("others", "is_tested"), [(1, False), (2, True)])
+def test_g05_is_not_tested_where_too_few_trips_were_seen_whole(others: int, is_tested: bool) -> None:
+    """A trip of which a visit report shows a part has no path; two others that repeat nothing clear the day."""
+    joined = trip("J", "18:00", "18:40", "24.00", km_reported=9.0)
+    reasons = rules_not_tested(audit([*day_of(DAY, "B")[:others], joined], []), DAY_RULES).set_index("rule_id")
+    stated = "G05" in reasons.index and "só o relatório de visita" in reasons.loc["G05", "reason_pt"]
+    assert stated is not is_tested
+
+
 ROUTES = rows(
     reference.ROUTES,
     {"route_code": "R1", "unit_code": "UCP", "origin_poi_id": "GAR", "destination_poi_id": "USI", "expected_km": "24"},

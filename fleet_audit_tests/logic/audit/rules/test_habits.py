@@ -231,7 +231,8 @@ def test_k05_names_rounding_upwards_and_spares_rounding_both_ways():
     assert "K05" in untested(a_cycle_of(compared([(km, math.ceil(km)) for km in ways[:199]])))
 
 
-ENDS = {"route_code": "R1", "origin_poi_id": "GAR", "destination_poi_id": "USI", "km_uncertainty": "0.10"}
+ENDS = {"route_code": "R1", "origin_poi_id": "GAR", "destination_poi_id": "USI", "km_uncertainty": "0.10",
+        "km_gps": "20.000"}  # fmt: skip
 
 
 def on_route(plate: str, kms: list[float]) -> list[dict]:
@@ -293,9 +294,21 @@ def test_s05_neither_accuses_a_vehicle_measured_by_chords_nor_compares_others_wi
     assert not found(rare, "S05")
     assert rules_not_tested(rare, CYCLE_RULES).set_index("rule_id")["reason_pt"]["S05"] == (
         f"1 de 22 veículos não testado ({PLATE}): o hodômetro do equipamento não contou e as posições são raras demais "
-        "para medir a estrada"
+        "para medir a estrada, ou só o relatório de visita mostra uma parte das viagens"
     )
     assert "S05" in untested(a_cycle(trips=[*peers(20), *(row | BY_CHORDS for row in short)][6:]))
+
+
+def test_s05_compares_no_trips_of_which_a_silence_cost_a_part():
+    """Joined with what a report credits of the silence, they are as short as the doubt of both allows."""
+    joined = [row | {"km_gps": None, "km_method": "odometer"} for row in on_route(PLATE, [17.5] * 6)]
+    context = a_cycle(trips=[*peers(21), *joined])
+    assert not found(context, "S05")
+    assert (
+        f"1 de 22 veículos não testado ({PLATE})"
+        in rules_not_tested(context, CYCLE_RULES).set_index("rule_id")["reason_pt"]["S05"]
+    )
+    assert found(a_cycle(trips=[*peers(21), *(row | {"source": "visit_report"} for row in joined)]), "S05")
 
 
 def with_passengers(counts: list[int | None], plate: str = PLATE) -> list[dict]:

@@ -151,6 +151,15 @@ def test_o05_is_max_of_5_pct_of_the_odometer_and_half_a_km(odometer_km, gps_km, 
         assert "vale o GPS" in finding["explanation_pt"]
 
 
+def test_o05_judges_the_part_of_a_trip_that_positions_saw():
+    """The other part is in a visit report alone: a wrong odometer once went unnoticed beside it."""
+    trips = [trip("T", "06:00", "07:00", "50.00", km_method="report", km_reported=20.0)]
+    rest = leg("T", None, None) | {"leg_id": "report", "source": "visit_report", "started_at": at("06:30")}
+    [finding] = found(with_legs(trips, [leg("T", 34.0, 30.0), rest]), "O05")
+    assert finding["km_at_stake"] == Decimal("4.00")
+    assert finding["explanation_pt"].endswith("acima da tolerância de 1,70 km, na parte que as posições mostram.")
+
+
 def test_o05_tolerates_the_resolution_of_an_odometer_of_whole_km():
     trips = [trip("T", "06:00", "07:00")]
     assert found(with_legs(trips, [leg("T", 10.0, 11.2)]), "O05")

@@ -19,11 +19,18 @@ from fleet_audit.logic.devices.device_health import UNITS
 from fleet_audit.logic.primitives.money import half_up
 from fleet_audit.logic.primitives.parameters import ParameterSet
 
+_COUNTS_PT = {
+    "gps": "; vale o GPS",
+    "odometer": "; vale o hodômetro, porque o GPS cobre pouco da viagem",
+    "report": ", na parte que as posições mostram",
+}
+
 
 def disagreement(context: AuditDay) -> list[Draft]:
     """O05: both measured a trip and differ by more than max(agree_pct, agree_km) and the odometer's resolution.
 
-    Not where an event of the device explains it.
+    Not where an event of the device explains it. Of a trip of which a visit report shows a part, the part that
+    positions saw is judged.
 
     At stake is the difference, in either direction: the carrier may claim the other value.
     """
@@ -47,10 +54,11 @@ def _explained(context: AuditDay, trips: pd.DataFrame) -> set[str]:
 def _compared(context: AuditDay) -> pd.DataFrame:
     """Trips that can be compared: both sums, the km that both measured, the odometer's resolution.
 
-    All their legs have a sound odometer and a path, and steps of at most 60 s hold half of the path: over longer steps
-    the chords are shorter than the road.
+    All their legs of positions have a sound odometer and a path, and steps of at most 60 s hold half of the path: over
+    longer steps the chords are shorter than the road.
     """
     legs = context.legs_of_day
+    legs = legs[legs["source"] == "positions"]
     is_sound = legs["is_odometer_valid"].fillna(False).astype(bool) & legs[["km_odometer", "km_gps"]].notna().all(
         axis=1
     )
@@ -84,13 +92,13 @@ def _path_doubt_km(by_trip: pd.DataFrame, parameters: ParameterSet) -> pd.Series
 
 def _disagreement(context: AuditDay, row: Record) -> Draft:
     plate, difference = row["plate"], half_up(row["difference"])
-    counts = "o GPS" if row["km_method"] == "gps" else "o hodômetro, porque o GPS cobre pouco da viagem"
+    counts = _COUNTS_PT[row["km_method"]]
     return Draft(
         "O05",
         plate,
         f"Na viagem do veículo {plate} em {sentences.period(row, context.zone(plate))}, o hodômetro contou "
         f"{km_text(row['odometer_km'])} e o GPS mediu {km_text(row['gps_km'])}: {sentences.km(difference)} de "
-        f"diferença, acima da tolerância de {km_text(row['limit_km'])}; vale {counts}.",
+        f"diferença, acima da tolerância de {km_text(row['limit_km'])}{counts}.",
         DEVICE_CONFIDENCE * beyond_doubt(row["difference"], row["limit_km"], row["path_doubt_km"]),
         (row["trip_id"],),
         km_at_stake=difference,
@@ -105,7 +113,7 @@ def _disagreement(context: AuditDay, row: Record) -> Draft:
 RULES = (
     Rule(
         "O05",
-        "4",
+        "5",
         "M",
         "Hodômetro e GPS discordam",
         "O hodômetro e o caminho pelas posições medem distâncias diferentes, acima da tolerância.",

@@ -48,13 +48,23 @@ def _routes(context: AuditCycle) -> list[tuple[tuple[str, str, str], pd.DataFram
 
     None that is measured by chords: these are short of the road by more than peers_min_pct.
     """
-    trips = context.service[~context.service["trip_id"].isin(context.trips_by_chords)]
+    trips = _by_road(context)
     trips = trips.assign(km=trips["km_measured"].astype("float64"), doubt=trips["km_uncertainty"].astype("float64"))
     return [
         (route, rows)
         for route, rows in _often(context, trips).groupby(_ROUTE, sort=True)
         if rows["plate"].nunique() > context.parameters.peers_min_vehicles
     ]
+
+
+def _by_road(context: AuditCycle) -> pd.DataFrame:
+    """Service trips that one source measured whole along the road.
+
+    A trip of which a visit report shows a part has neither odometer nor path: what a silence cost it is not known.
+    """
+    trips = context.service
+    is_joined = (trips["source"] == "positions") & trips[["km_odometer", "km_gps"]].isna().all(axis=1)
+    return trips[~trips["trip_id"].isin(context.trips_by_chords) & ~is_joined]
 
 
 def _often(context: AuditCycle, trips: pd.DataFrame) -> pd.DataFrame:
@@ -67,10 +77,9 @@ def _plates_often_on_a_route(context: AuditCycle) -> set[str]:
     return set(_often(context, context.service)["plate"])
 
 
-def _plates_by_chords(context: AuditCycle) -> set[str]:
-    """Plates that drive a route often enough only with the trips that are measured by chords."""
-    is_by_road = ~context.service["trip_id"].isin(context.trips_by_chords)
-    return _plates_often_on_a_route(context) - set(_often(context, context.service[is_by_road])["plate"])
+def _plates_not_by_road(context: AuditCycle) -> set[str]:
+    """Plates that drive a route often enough only with the trips that are not `_by_road`."""
+    return _plates_often_on_a_route(context) - set(_often(context, _by_road(context))["plate"])
 
 
 def _samples(route: tuple[str, str, str], rows: pd.DataFrame) -> list[dict[str, Any]]:
@@ -127,7 +136,7 @@ def _draft(context: AuditCycle, sample: dict[str, Any], p_adjusted: float, tests
 RULES = (
     Rule(
         "S05",
-        "2",
+        "3",
         "M",
         "Fora do padrão dos outros veículos na rota",
         "Na mesma rota, entre os mesmos locais, o veículo percorre distância diferente da dos demais.",
@@ -140,8 +149,8 @@ RULES = (
         needs=(Need(lambda context: bool(_routes(context)), "nenhuma rota tem veículos suficientes no ciclo"),),
         vehicle_need=VehicleNeed(
             _plates_often_on_a_route,
-            _plates_by_chords,
-            NO_ROAD_PT,
+            _plates_not_by_road,
+            f"{NO_ROAD_PT}, ou só o relatório de visita mostra uma parte das viagens",
         ),
     ),
 )  # fmt: skip

@@ -66,9 +66,22 @@ def _compared(context: AuditDay, day: dt.date) -> pd.DataFrame:
     )
 
 
+def _plates_asked(context: AuditDay) -> set[str]:
+    return {*_compared(context, context.day)["plate"], *_plates_of_joined_trips(context)}
+
+
+def _plates_of_joined_trips(context: AuditDay) -> set[str]:
+    """Plates with a trip of positions of which only a visit report shows a part: it has no path of its own."""
+    trips = context.trips_of_day
+    return set(trips.loc[(trips["source"] == "positions") & trips["km_reported"].notna(), "plate"])
+
+
 def _plates_without_digest(context: AuditDay) -> set[str]:
+    """Plates with a trip without a digest, or too few trips beside those of which positions saw a part."""
     trips = _compared(context, context.day)
-    return set(trips.loc[trips["track_digest"].isna(), "plate"])
+    sizes = trips.groupby("plate").size()
+    enough = set(sizes.index[sizes >= context.parameters.repeated_min_trips])
+    return {*trips.loc[trips["track_digest"].isna(), "plate"], *(_plates_of_joined_trips(context) - enough)}
 
 
 def _draft(context: AuditDay, plate: str, pairs: pd.DataFrame, *more: pd.DataFrame) -> Draft:
@@ -128,10 +141,10 @@ RULES = (
         parameters=("repeated_min_km", "repeated_min_trips"),
         needs=(POSITIONS, Need(_has_path, "nenhuma viagem do dia tem caminho por posições")),
         vehicle_need=VehicleNeed(
-            lambda context: set(_compared(context, context.day)["plate"]),
+            _plates_asked,
             _plates_without_digest,
-            "há viagem sem o resumo das posições em movimento: foi calculada por uma versão anterior do sistema, ou "
-            "nenhuma posição a mostra em movimento",
+            "há viagem sem o resumo das posições em movimento: foi calculada por uma versão anterior do sistema, "
+            "nenhuma posição a mostra em movimento, ou só o relatório de visita mostra uma parte dela",
         ),
     ),
 )
