@@ -6,11 +6,11 @@ import datetime as dt
 
 from fleet_audit.marts.model import Days
 from fleet_audit.marts.publishing import publish
-from fleet_audit.marts.testing import failures
+from fleet_audit.marts.testing import failures, failures_by_test
 from fleet_audit.storage.postgres import engine_of
 from fleet_audit_tests.marts.conftest import DAY, NEXT
 
-CYCLE = dt.date(2025, 5, 16)
+CYCLE, CYCLE_BEFORE = dt.date(2025, 5, 16), dt.date(2025, 3, 16)
 EARLIER = DAY - dt.timedelta(days=60)
 
 
@@ -23,8 +23,9 @@ def test_a_run_counts_and_tests_the_rows_of_its_cycles_only(sample, fill, run, q
     assert [publish(postgres_url, project, model, days).rows for days in (None, of_run)] == [2, 1]
     query("update mart.vehicle_days set plate = null")
     test = next(one for one in model.tests if one.kind == "not_null" and one.column == "plate")
+    each = [None, Days(DAY, NEXT, (CYCLE_BEFORE, CYCLE)), of_run]
     with engine_of(postgres_url).connect() as connection:
-        assert (
-            failures(connection, project, model, test).count > failures(connection, project, model, test, of_run).count
-        )
-        assert failures(connection, project, model, test, of_run).count > 0
+        found = [failures(connection, project, model, test, days) for days in each]
+        of_all = [failures_by_test(connection, project, model, model.tests, days)[test.name] for days in each]
+    assert found[0].count == found[1].count > found[2].count > 0
+    assert of_all == found
