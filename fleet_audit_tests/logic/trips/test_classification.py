@@ -34,6 +34,8 @@ def trip(origin: str | None, destination: str | None, **values: object) -> dict:
         "driver_id": None,
         "passengers_readings": 0,
         "passengers_max": None,
+        "gaps": 0,
+        "coverage_pct": 100.0,
         "source": "positions",
         **values,
     }
@@ -96,6 +98,18 @@ def test_a_bus_that_was_counted_empty_is_a_deadhead() -> None:
     assert purpose("garagem", "usina", passengers_readings=3, passengers_max=0, source="visit_report") == "service"
     assert purpose("garagem", "oficina", passengers_readings=3, passengers_max=0) == "maintenance"
     assert purpose("garagem", None, passengers_readings=3, passengers_max=0) == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("gaps", "coverage_pct", "expected"),
+    [(1, 18.2, "service"), (1, 50.0, "deadhead"), (0, 0.0, "deadhead")],
+    ids=["a silence hides most", "half was seen", "a position every 5 min"],
+)
+def test_readings_prove_no_empty_bus_where_silences_hide_most_of_the_trip(
+    gaps: int, coverage_pct: float, expected: str
+) -> None:
+    readings = {"passengers_readings": 9, "passengers_max": 0}
+    assert purpose("garagem", "usina", **readings, gaps=gaps, coverage_pct=coverage_pct) == expected
 
 
 @pytest.mark.parametrize(
