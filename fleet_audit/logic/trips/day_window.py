@@ -23,6 +23,7 @@ from fleet_audit.logic.trips.distance import inherited_doubt
 from fleet_audit.logic.trips.dwells import dwell_counts
 from fleet_audit.logic.trips.ledger import odometer_days
 from fleet_audit.logic.trips.legs import from_positions, from_visit_legs, identified
+from fleet_audit.logic.trips.reported.cut_ends import with_reported_ends
 from fleet_audit.logic.trips.reported.joined import join_parts, owners_of_parts, with_owners
 from fleet_audit.logic.trips.reported.parts import counted_parts
 from fleet_audit.logic.trips.rounded.documented_ends import documented_ends, rounded_vehicles
@@ -142,6 +143,9 @@ def segment_day(
     by = pd.Series(of_trip["by"].to_numpy(dtype=object, na_value=None), index=reported.index, dtype=object)
     reported = reported.assign(km_uncertainty=reported["km_uncertainty"] + of_trip["doubt"].to_numpy(dtype=float))
     alone = with_places_of(alone, reported, by)
+    is_cut = reported_legs["movement"].duplicated(keep=False)  # a part of it may count: see `reported.joined`
+    is_whole = ~reported["trip_id"].isin(reported_legs.loc[is_cut, "trip_id"]) & by.notna()
+    measured = with_reported_ends(measured, reported[is_whole], by[is_whole], places)
     reported_alone = _with_inherited_doubt(reported[by.isna().to_numpy()], measured, parameters)
     owners = owners_of_parts(
         measured, measured_legs, reported_alone, reported_legs, visit_legs, zones, places, parameters

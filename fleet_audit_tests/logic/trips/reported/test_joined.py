@@ -121,6 +121,34 @@ def test_a_report_without_km_proves_no_km() -> None:
     assert listed(seen)[0] == ("GAR", None, "unknown", 10.0)
 
 
+@pytest.mark.parametrize("silent_from", ["06:18:30", "06:19:55", "06:20:10"])
+@pytest.mark.parametrize("has_km", [True, False])
+def test_a_trip_that_a_silence_cuts_at_its_arrival_ends_as_the_report_does(silent_from: str, has_km: bool) -> None:
+    """At the mill at 06:20, before positions show a stop there: the km beyond are within the doubt, and none count."""
+    watched = to_the_front_and_on()
+    report = watched.report()
+    if not has_km:
+        report["reported_km"] = None
+    seen = window(staged(watched.kept((at(silent_from), at("08:00")))), report)
+    [trip, _] = seen.trips.sort_values("started_at").to_dict("records")
+    assert (trip["destination_poi_id"], trip["purpose"], trip["is_end_in_gap"]) == ("USI", "service", False)
+    assert 18.5 <= float(trip["km_measured"]) <= 20.0
+
+
+def test_a_trip_that_a_silence_cuts_at_its_departure_begins_where_the_report_departs() -> None:
+    """The device, unheard since 04:10, wakes 30 s after the bus left the mill at 05:25."""
+    seen = Watched("04:00").to(MILL).to(GARAGE, then=1800).seen((at("04:10"), at("05:25:30")))
+    assert listed(seen)[-1] == ("USI", "GAR", "service", 19.5)
+
+
+def test_a_report_that_arrives_where_no_trip_ends_is_the_end_of_no_cut_trip() -> None:
+    """Nobody saw how the bus left the point for the front: its trip may have gone on."""
+    watched = Watched().to(POINT).to(FRONT, then=7200)
+    watched.legs.pop()
+    seen = watched.seen((watched.legs[0][1] + 10, at("08:00")))
+    assert listed(seen) == [("GAR", None, "unknown", 5.0)]
+
+
 def test_a_trip_whose_beginning_before_midnight_only_the_report_saw_is_of_that_day() -> None:
     """40 km from 23:30 to 00:10, silent until 23:45 or until 00:05: the odometer's day ends where the trip does."""
     watched = Watched("22:00")
