@@ -9,7 +9,7 @@ import pandas as pd
 
 # The letters by which a rule names its sources, of the kinds of `ops.incomplete_days`.
 LETTERS = {"api": "P", "telemetry": "P", "visit_report": "V", "bulletin": "B"}
-_COLUMNS = ["operational_date", "source", "carrier_code", "plate", "reason_pt"]
+_COLUMNS = ["operational_date", "source", "carrier_code", "plate", "reason_pt", "is_of_rows"]
 _API_PT = "a API de telemetria não respondeu por todo o dia"
 
 
@@ -21,9 +21,10 @@ def no_incomplete_days() -> pd.DataFrame:
 def incomplete_sources(
     files: pd.DataFrame, api_gaps: pd.DataFrame, refused: pd.DataFrame | None = None
 ) -> pd.DataFrame:
-    """operational_date, source (P, V or B), carrier_code and plate (empty: all), reason_pt of incomplete days.
+    """operational_date, source (P, V or B), carrier_code, plate (both empty: all), reason_pt, is_of_rows of such days.
 
-    Of a plate positions and runs are incomplete only where nothing else of it was accepted for the day.
+    is_of_rows: single rows were refused beside accepted ones, not a file. Which of the days of one plate are complete
+    nevertheless is decided in `rules.day.gaps`.
 
     Args:
         files: operational_date, source, carrier_code, plates, reason_pt of `ops.incomplete_days`.
@@ -32,12 +33,11 @@ def incomplete_sources(
     """
     of_files = files[["operational_date", "source", "carrier_code", "reason_pt"]].astype(object)
     plates = files["plates"].astype("str").str.split(",").astype(object).where(files["plates"].notna(), "")
-    of_files = of_files.assign(source=of_files["source"].map(LETTERS), plate=plates).explode("plate")
+    of_files = of_files.assign(source=of_files["source"].map(LETTERS), plate=plates, is_of_rows=False).explode("plate")
     days = sorted(set(api_gaps["operational_date"]))
-    of_api = [
-        {"operational_date": day, "source": "P", "carrier_code": "", "plate": "", "reason_pt": _API_PT} for day in days
-    ]
-    frames = [no_incomplete_days(), of_files, pd.DataFrame(of_api, columns=_COLUMNS).astype(object)]
+    of_api = pd.DataFrame([(day, "P", "", "", _API_PT, False) for day in days], columns=_COLUMNS)
+    frames = [no_incomplete_days(), of_files, of_api.astype(object)]
     if refused is not None:
-        frames.append(refused.astype(object).assign(source=refused["source"].map(LETTERS), carrier_code=""))
+        of_rows = refused.assign(source=refused["source"].map(LETTERS), carrier_code="", is_of_rows=True)
+        frames.append(of_rows.astype(object))
     return pd.concat(frames, ignore_index=True).drop_duplicates(ignore_index=True)

@@ -141,11 +141,7 @@ INCOMPLETE_DAYS = Table(
         text("file_name", "File that was refused; empty: no file"),
         text("reason_pt", "One sentence for the reports"),
         *TRACE,
-        text(
-            "plates",
-            "Vehicles that it concerns, each where no other file shows it that day, by commas; null: all",
-            nullable=True,
-        ),
+        text("plates", "Vehicles that it concerns, by commas; null: all", nullable=True),
     ),
     key=("operational_date", "source", "carrier_code", "file_name"),
     partition="operational_date",

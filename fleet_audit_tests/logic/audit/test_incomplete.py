@@ -44,5 +44,13 @@ def test_of_a_file_that_names_vehicles_the_source_is_incomplete_for_these_alone(
     ]
 
 
+def test_refused_rows_are_distinguished_from_refused_files() -> None:
+    refused = pd.DataFrame({
+        "operational_date": [DAY], "source": ["bulletin"], "plate": ["AAA1A11"], "reason_pt": ["linhas recusadas"],
+    })  # fmt: skip
+    found = incomplete_sources(empty_frame(facts.INCOMPLETE_DAYS), NO_GAPS, refused)
+    assert found[["source", "plate", "is_of_rows"]].to_numpy().tolist() == [["B", "AAA1A11", True]]
+
+
 def test_without_either_nothing_is_incomplete() -> None:
     assert incomplete_sources(empty_frame(facts.INCOMPLETE_DAYS), NO_GAPS).empty

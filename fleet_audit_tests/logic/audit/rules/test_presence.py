@@ -32,8 +32,9 @@ YARD = {"purpose": "yard"}
 
 
 def incomplete(day: dt.date, source: str, reason_pt: str) -> pd.DataFrame:
-    """A day on which a source is incomplete for every carrier."""
+    """A day on which a source is incomplete for every carrier; beside accepted rows, where a plate is assigned."""
     gap = {"operational_date": day, "source": source, "carrier_code": "", "plate": "", "reason_pt": reason_pt}
+    gap["is_of_rows"] = True
     return pd.DataFrame([gap])
 
 
@@ -226,6 +227,45 @@ def test_a_vehicle_whose_runs_of_the_day_were_all_refused_has_no_undeclared_trip
     assert "D07" not in set(find(audit(trips, [other], incomplete=gap))["rule_id"])
     with_run = audit(trips, [other, run("S", "06:00", "07:00")], incomplete=gap)
     assert "D07" in set(find(with_run)["rule_id"])
+
+
+@pytest.mark.parametrize(
+    ("spans", "is_complete"),
+    [
+        ([("00:00", "08:00"), ("09:00", "24:00")], False),
+        ([("00:00", "08:00"), ("08:11", "24:00")], True),
+        ([("00:00", "08:00"), ("08:12", "24:00")], False),
+        ([("00:00", "24:00")], True),
+    ],
+    ids=["an hour", "as parked", "more", "whole"],
+)
+def test_a_vehicle_that_a_refused_telemetry_file_names_is_tested_where_positions_show_all_of_its_day(
+    spans: list[tuple[str, str]], *, is_complete: bool
+) -> None:
+    """Of hourly files that of 08:00 was refused: a run of that hour was D06, as if it had not taken place."""
+    gap = incomplete(DAY, "P", "o arquivo foi recusado").assign(plate=PLATE, is_of_rows=False)
+    trips, runs = [trip("T", "06:00", "07:00")], [run("R", "06:00", "07:00"), PHANTOM]
+    context = audit(trips, runs, [span(*times) for times in spans], incomplete=gap)
+    assert ({"D05", "D06"} & set(find(context)["rule_id"]) != set()) is is_complete
+    assert (list(held_runs(context)["reason"]) == ["source_missing"]) is not is_complete
+
+
+def test_a_vehicle_that_a_refused_telemetry_file_names_counts_as_seen_where_another_file_shows_it() -> None:
+    """Q02 takes the share of a fleet that was not seen; a vehicle of which one file of 24 was accepted was."""
+    gap = incomplete(DAY, "P", "o arquivo foi recusado").assign(plate=PLATE, is_of_rows=False)
+    seen = [span("07:00", "08:00")]
+    [silent] = found(audit([], [], seen, incomplete=gap), "Q02")
+    assert (silent["evidence"]["silent_plates"], silent["evidence"]["vehicles"]) == ([OTHER], 2)
+    [silent] = found(audit([], [], [span("07:00", "08:00", plate=OTHER)]), "Q02")
+    assert silent["evidence"]["silent_plates"] == [PLATE]
+    assert not found(audit([], [], [span("07:00", "08:00", plate=OTHER)], incomplete=gap), "Q02")
+
+
+def test_a_vehicle_that_a_refused_bulletin_names_has_no_undeclared_trip_whatever_else_it_declared() -> None:
+    gap = incomplete(DAY, "B", "o arquivo foi recusado").assign(plate=PLATE, is_of_rows=False)
+    trips, runs = [trip("T", "06:00", "07:00"), trip("U", "12:30", "13:45")], [run("R", "06:00", "07:00")]
+    assert "D07" in set(find(audit(trips, runs))["rule_id"])
+    assert "D07" not in set(find(audit(trips, runs, incomplete=gap))["rule_id"])
 
 
 def test_a_vehicle_of_which_a_movement_was_refused_made_no_phantom_run() -> None:

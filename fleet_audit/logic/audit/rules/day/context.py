@@ -19,7 +19,7 @@ from fleet_audit.logic.audit.incomplete import no_incomplete_days
 from fleet_audit.logic.audit.matching import Matching
 from fleet_audit.logic.audit.repeats import duplicates
 from fleet_audit.logic.audit.rules.day.dwell_odometer import counted_in_dwells
-from fleet_audit.logic.audit.rules.day.gaps import touches, without_seen
+from fleet_audit.logic.audit.rules.day.gaps import touches, without_complete
 from fleet_audit.logic.audit.rules.day.observed import observed_time
 from fleet_audit.logic.audit.rules.row_records import Record, TripAndRunRecords
 from fleet_audit.logic.costs.nearest_tariffs import price_estimates
@@ -293,13 +293,14 @@ class AuditDay(TripAndRunRecords):
 
     @cached_property
     def plates_with_refused_positions(self) -> set[str]:
-        """Plates of which all positions of D were refused."""
+        """Plates of which positions of D were refused and may be missing."""
         return set(self._gaps_of_day("P")["plate"]) - {""}
 
     @cached_property
     def _gaps(self) -> pd.DataFrame:
-        """The incomplete days, without those of vehicles of which the day's positions or runs were accepted in part."""
-        return without_seen(self.incomplete, self.runs, self.spans, self._zones_of(self.spans))
+        """The incomplete days, without those of vehicles of which nothing is missing."""
+        zones, gap_note_s = self._zones_of(self.incomplete), self.parameters.gap_note_s
+        return without_complete(self.incomplete, self.runs, self.spans, zones, gap_note_s)
 
     def _zones_of(self, rows: pd.DataFrame) -> pd.Series:
         return rows["plate"].map(self.zone).astype("str")

@@ -20,14 +20,16 @@ def silent_fleets(context: AuditDay) -> list[Draft]:
     """Q02: of a carrier's vehicles in a unit, more than silent_fleet_pct were not seen on D.
 
     One position alone shows no time in which a vehicle was seen.
-    Vehicles with a device count, without those seen only by visit reports, those whose positions of D were all refused,
-    and without a reserve that was not seen at all in the window: it may be parked without power.
+    Vehicles with a device count, without those seen only by visit reports, those whose positions that were accepted
+    show nothing of D while others were refused, and without a reserve that was not seen at all in the window: it may be
+    parked without power.
     """
     expected = _expected(context)
     zones = expected.set_index("plate")["timezone"]
     spans = context.spans[context.spans["plate"].isin(expected["plate"])]
     seen = clipped_to_day(spans, context.day, spans["plate"].map(zones))["plate"]
     expected = expected.assign(is_silent=~expected["plate"].isin(seen))
+    expected = expected[~(expected["is_silent"] & expected["plate"].isin(context.plates_with_refused_positions))]
     found = []
     for (unit, carrier), fleet in expected.groupby(["unit_code", "carrier_code"], sort=True):
         silent = sorted(fleet.loc[fleet["is_silent"], "plate"])
@@ -43,8 +45,7 @@ def _expected(context: AuditDay) -> pd.DataFrame:
     by_positions, by_reports = (by_source.get(name, set()) for name in ("positions", "visit_report"))
     vehicles = context.vehicles[context.vehicles["plate"].isin(valid_on(context.registered, context.day)["plate"])]
     is_idle_reserve = (vehicles["status"] == "reserva").fillna(False) & ~vehicles["plate"].isin(by_positions)
-    not_judged = (by_reports - by_positions) | context.plates_with_refused_positions
-    return vehicles[~vehicles["plate"].isin(not_judged) & ~is_idle_reserve]
+    return vehicles[~vehicles["plate"].isin(by_reports - by_positions) & ~is_idle_reserve]
 
 
 def _draft(context: AuditDay, unit: str, carrier: str, silent: list[str], vehicles: int) -> Draft:
@@ -72,7 +73,7 @@ def _has_devices(context: AuditDay) -> bool:
 RULES = (
     Rule(
         "Q02",
-        "2",
+        "3",
         "H",
         "Veículos-dia sem dado",
         "Veículos da frota não foram vistos em nenhum momento do dia: o que fizeram não é conhecido.",

@@ -11,25 +11,34 @@ import numpy as np
 import pandas as pd
 
 from fleet_audit.logic.primitives.cycles import as_days
-from fleet_audit.logic.primitives.wall_clock import local_days
+from fleet_audit.logic.primitives.intervals import covered_us, intervals
+from fleet_audit.logic.primitives.wall_clock import local_days, to_utc
 
 _SCOPES = ("carrier_code", "plate")  # a gap is of all where both are empty
 
 
-def without_seen(gaps: pd.DataFrame, runs: pd.DataFrame, spans: pd.DataFrame, zones: pd.Series) -> pd.DataFrame:
-    """The gaps, without those of a vehicle that positions (P) observed on its local day, or that declared a run (B).
+def without_complete(
+    gaps: pd.DataFrame, runs: pd.DataFrame, spans: pd.DataFrame, zones: pd.Series, gap_note_s: float
+) -> pd.DataFrame:
+    """The gaps, without those of one vehicle of which nothing that a rule needs is missing.
 
-    Of a visit report (V) the other movements prove nothing: the refused one may be that which a run declares.
+    Beside rows that were refused one by one it is enough that positions (P) observed the vehicle on its local day, or
+    that it declared a run (B). Beside a refused file positions must have observed it all day but for gap_note_s, and
+    runs prove nothing: of telemetry by the hour one file was refused, and a run of that hour was D06. On a simulated
+    fleet 89 % of vehicle-days are observed so. Of a visit report (V) the other movements prove nothing: the refused one
+    may be that which a run declares.
 
     Args:
         gaps: `incomplete.incomplete_sources`.
         runs: plate, declared_date; spans: the observed spans.
-        zones: IANA zone of each span's plate.
+        zones: IANA zone of each gap's plate.
+        gap_note_s: longest silence that is not noted, in seconds.
     """
-    source = gaps["source"].to_numpy(dtype=object)
+    source, is_of_rows = gaps["source"].to_numpy(dtype=object), gaps["is_of_rows"].to_numpy(dtype=bool)
     named = _index(gaps["plate"], as_days(gaps["operational_date"]))
-    is_declared = (source == "B") & named.isin(_index(runs["plate"], as_days(runs["declared_date"])))
-    is_observed = (source == "P") & named.isin(_observed_days(spans, zones))
+    is_declared = (source == "B") & is_of_rows & named.isin(_index(runs["plate"], as_days(runs["declared_date"])))
+    seen_us, unseen_us = _observed_us(gaps, spans, zones)
+    is_observed = (source == "P") & np.where(is_of_rows, seen_us > 0, unseen_us <= gap_note_s * 1e6)
     return gaps[(gaps["plate"] == "").to_numpy(dtype=bool) | ~(is_declared | is_observed)]
 
 
@@ -55,15 +64,13 @@ def touches(
     return pd.Series(flags, index=rows.index)
 
 
-def _observed_days(spans: pd.DataFrame, zones: pd.Series) -> pd.MultiIndex:
-    """Plate and local day of each day that a span of positions reaches into."""
-    is_of_positions = spans["source"].eq("positions").to_numpy(dtype=bool)
-    own, zones = spans[is_of_positions], zones[is_of_positions]
-    first = local_days(own["started_at"], zones)
-    last = local_days(own["ended_at"] - pd.Timedelta(microseconds=1), zones)
-    count = np.maximum((last - first).astype("int64") + 1, 0)
-    offset = np.arange(count.sum()) - np.repeat(count.cumsum() - count, count)
-    return _index(own["plate"].repeat(count), np.repeat(first, count) + offset)
+def _observed_us(gaps: pd.DataFrame, spans: pd.DataFrame, zones: pd.Series) -> tuple[np.ndarray, np.ndarray]:
+    """Microseconds of the local day of each gap in which positions observed its plate, and in which they did not."""
+    day = pd.Series(as_days(gaps["operational_date"]).astype("datetime64[us]"), index=gaps.index)
+    next_day = day + pd.Timedelta(days=1)
+    days = intervals(gaps.assign(started_at=to_utc(day, zones), ended_at=to_utc(next_day, zones)))
+    seen = covered_us(days, intervals(spans[spans["source"].eq("positions").to_numpy(dtype=bool)]))
+    return seen, (days["end_us"] - days["start_us"]).to_numpy() - seen
 
 
 def _index(*columns: pd.Series | np.ndarray) -> pd.MultiIndex:
