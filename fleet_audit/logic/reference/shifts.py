@@ -50,6 +50,16 @@ def nearest_shifts(moments: pd.DataFrame, shifts: pd.DataFrame, default_toleranc
     return pd.Series(best.to_numpy(), index=moments.index, dtype="str")
 
 
+def shift_lengths(shifts: pd.DataFrame) -> pd.Series:
+    """Length of each shift by unit_code and shift_code, the longest of its rows; `shifts` are `ref.shifts`."""
+    borders = [
+        np.array([parse_clock(text) for text in shifts[name]], dtype=np.int64) for name in ("start_local", "end_local")
+    ]
+    minutes = (borders[1] - borders[0] - 1) % (24 * 60) + 1  # one that ends when it starts lasts a day
+    keys = pd.MultiIndex.from_frame(shifts[["unit_code", "shift_code"]].astype(object))
+    return pd.Series(pd.to_timedelta(minutes, unit="min"), index=keys).groupby(level=[0, 1]).max()
+
+
 def shifts_over_midnight(shifts: pd.DataFrame) -> set[tuple[str, str]]:
     """unit_code and shift_code of the shifts that end on the day after they start; `shifts` are `ref.shifts`."""
     return {

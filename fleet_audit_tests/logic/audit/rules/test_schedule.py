@@ -74,6 +74,27 @@ def test_t03_the_empty_half_of_a_shift_s_trip_is_judged_with_it(shift: str | Non
     assert {row["trip_id"] for row in findings} == (set() if shift else {"T", "U"})
 
 
+@pytest.mark.parametrize(
+    ("arrived", "left", "late"),
+    [("11:00", "15:25", True), ("11:30", "15:25", False)],
+    ids=["waited half of shift A", "came for its workers"],
+)
+def test_t03_a_bus_that_came_late_and_waits_for_the_end_of_the_shift_came_late(
+    arrived: str, left: str, late: bool
+) -> None:
+    came = trip("T", "10:10", arrived, **TO_WORK)
+    home = trip("U", left, "16:10", shift_code="A", **FROM_WORK)
+    findings = found(audit([came, home], [], reference=registered()), "T03")
+    assert [row["trip_id"] for row in findings] == (["T"] if late else [])
+
+
+@pytest.mark.parametrize(("left", "early"), [("11:20", True), ("10:40", False)])
+def test_t03_a_bus_that_brought_a_shift_and_leaves_long_before_its_end_left_early(left: str, early: bool) -> None:
+    brought = trip("T", "06:10", "06:50", shift_code="A", **TO_WORK)
+    findings = found(audit([brought, trip("U", left, "11:50", **FROM_WORK)], [], reference=registered()), "T03")
+    assert [row["trip_id"] for row in findings] == (["U"] if early else [])
+
+
 def test_t03_a_wrong_clock_proves_nothing() -> None:
     shifted = devices_of([], [{"device_id": "D1", "issues": ["clock_shift"]}])
     assert not outside(trip("T", "10:10", "11:00", **TO_WORK), devices=shifted)

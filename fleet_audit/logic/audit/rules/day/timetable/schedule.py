@@ -17,7 +17,7 @@ from fleet_audit.logic.audit.rules.rule import Need, Rule
 from fleet_audit.logic.primitives.cycles import cycle_of
 from fleet_audit.logic.primitives.wall_clock import local_days, to_local
 from fleet_audit.logic.reference.places import WORKPLACES
-from fleet_audit.logic.reference.shifts import nearest_shifts, parse_clock, parse_weekdays
+from fleet_audit.logic.reference.shifts import nearest_shifts, parse_weekdays, shift_lengths, shifts_over_midnight
 
 
 def outside_every_shift(context: AuditDay) -> list[Draft]:
@@ -25,8 +25,9 @@ def outside_every_shift(context: AuditDay) -> list[Draft]:
 
     A trip without a shift does not prove it: a bus that has brought one shift leaves empty, after that shift's start,
     and one that comes for its workers arrives before its end. So the trip before a departure, and the trip after an
-    arrival, must not serve a shift either. Trips between two workplaces, trips whose other end lies in a gap and may be
-    a workplace, units without shifts and devices with a wrong clock are not judged.
+    arrival, must not serve a shift either, unless the bus stood there for half of that shift or longer: one that
+    arrives too late and waits until the end came late. Trips between two workplaces, trips whose other end lies in a
+    gap and may be a workplace, units without shifts and devices with a wrong clock are not judged.
     """
     trips = _service_of_day(context)
     trips = trips[trips["shift_code"].isna() & trips["unit_code"].isin(set(context.reference.shifts["unit_code"]))]
@@ -67,15 +68,19 @@ def _service_of_day(context: AuditDay) -> pd.DataFrame:
 
 
 def _neighbours(context: AuditDay) -> pd.DataFrame:
-    """trip_id, and whether the vehicle's trip before it, and the one after it, serves a shift; yard trips aside."""
+    """trip_id, and whether the vehicle's trip before it, and the one after it, serves a shift; yard trips aside.
+
+    Only where less than half of that shift lies in between.
+    """
     trips = context.trips[context.trips["purpose"] != "yard"].sort_values(["plate", "started_at", "trip_id"])
-    serves = trips["shift_code"].notna()
-    of_plate = serves.groupby(trips["plate"])
+    keys = pd.MultiIndex.from_frame(trips[["unit_code", "shift_code"]].astype(object))
+    longest = pd.Series(shift_lengths(context.reference.shifts).reindex(keys).to_numpy() / 2, index=trips.index)
+    half, start, end = (part.groupby(trips["plate"]) for part in (longest, trips["started_at"], trips["ended_at"]))
     return pd.DataFrame(
         {
             "trip_id": trips["trip_id"],
-            "serves_before": of_plate.shift(1, fill_value=False),
-            "serves_after": of_plate.shift(-1, fill_value=False),
+            "serves_before": trips["started_at"] - end.shift(1) < half.shift(1),
+            "serves_after": start.shift(-1) - trips["ended_at"] < half.shift(-1),
         }
     )
 
@@ -139,11 +144,7 @@ def _days_of(context: AuditDay, trips: pd.DataFrame) -> list[set[int]]:
     wall = to_local(trips["started_at"], zones).to_numpy()
     hours = (wall - wall.astype("datetime64[D]")) / np.timedelta64(1, "h")
     ends_later = local_days(trips["ended_at"], zones) > local_days(trips["started_at"], zones)
-    over_midnight = {
-        (row.unit_code, row.shift_code)
-        for row in context.reference.shifts.itertuples()
-        if parse_clock(row.end_local) <= parse_clock(row.start_local)
-    }
+    over_midnight = shifts_over_midnight(context.reference.shifts)
     today, early = context.day.isoweekday(), context.parameters.night_departure_h
     before, after = (today - 2) % 7 + 1, today % 7 + 1
     found = []
@@ -187,7 +188,7 @@ def _unplanned(context: AuditDay, plate: str, trips: list[Record], named: frozen
 RULES = (
     Rule(
         "T03",
-        "2",
+        "3",
         "M",
         "Serviço fora de todos os turnos",
         "A viagem de serviço chega ao local de trabalho, ou sai dele, fora da tolerância de todos os turnos.",
