@@ -46,6 +46,7 @@ from fleet_audit.schema.derive import empty_frame
 from fleet_audit.schema.facts import TRIPS
 from fleet_audit.schema.partition import PARTITION_ZONE
 from fleet_audit.schema.reference import PARAMETERS
+from fleet_audit.settings import Settings
 from fleet_audit.sources.inbox import Inbox, InboxFile
 from fleet_audit.sources.inbox_entry import UnsettledFileError
 from fleet_audit.storage.warehouse import Warehouse
@@ -152,19 +153,19 @@ def _request(
     """Request of a file; None when it cannot be read now: the next tick looks at it again."""
     settings, warehouse = fleet.settings(), fleet.warehouse()
     if file.problem or file.size > file_limits(settings).max_bytes:
-        return FileRequest(file, file.stamp, _spans_of_refused(file, warehouse, now))
+        return FileRequest(file, file.stamp, _spans_of_refused(file, warehouse, settings, now))
     try:
         content = inbox.read(file)
     except (UnsettledFileError, RetryableError) as error:
         context.log.warning(str(error))
         return None
     except PermanentError:
-        return FileRequest(file, file.stamp, _spans_of_refused(file, warehouse, now))
+        return FileRequest(file, file.stamp, _spans_of_refused(file, warehouse, settings, now))
     sha256 = hashlib.sha256(content).hexdigest()
     received = received_at(warehouse, sha256, file.name)
     found = days_of_file(file, content, settings, now, parameters)
     if found.is_refused:
-        incomplete = _spans_of_refused(file, warehouse, now, found.spans)
+        incomplete = _spans_of_refused(file, warehouse, settings, now, found.spans)
         return FileRequest(file, sha256, _remaining(warehouse, received, incomplete, found.named))
     spans = found.spans or [
         *days_of_registration(file, content, warehouse, settings),
@@ -184,13 +185,13 @@ def _remaining(
 
 
 def _spans_of_refused(
-    file: InboxFile, warehouse: Warehouse, now: dt.datetime, legible: Sequence[Span] = ()
+    file: InboxFile, warehouse: Warehouse, settings: Settings, now: dt.datetime, legible: Sequence[Span] = ()
 ) -> Sequence[Span]:
     """Days that a file makes incomplete; yesterday, whose run refuses it with a message, where no run can be of them.
 
     A file that was named for today or before the first day was once remembered without any run.
     """
-    spans = legible or spans_of(days_if_refused(warehouse, file.name, now))
+    spans = legible or spans_of(days_if_refused(warehouse, file.name, now, settings.late_hours))
     yesterday = [_recent()]
     return yesterday if spans == yesterday or not merged(spans) else spans
 

@@ -29,7 +29,7 @@ BETWEEN_CELLS = r"[,;|\t]"
 _DATE_LIKE = r"^[0-9]{1,4}[-/.][0-9]{1,2}[-/.][0-9]{1,4}"
 _PLATE_LIKE = r"^[A-Za-z]{3}[\s.\-]{0,3}[0-9][0-9A-Za-z]{3}$"
 _EPOCH = r"^1[0-9]{9}(?:[0-9]{3})?$"  # seconds or milliseconds since 1970, of 2001 to 2033
-_FRACTION = r"(:[0-9]{2})[.,][0-9]+$"
+_BEYOND_SECONDS = r"(:[0-9]{2})(?:[.,][0-9]+)?(?: ?[aApP][.]?[mM][.]?)?$"
 _MOST_MEMBERS = 100  # of a ZIP archive: a bundle of a month has one file per day
 
 
@@ -51,8 +51,9 @@ class LegibleText:
 def read_legible(kind: str, content: bytes, today: dt.date, limits: Limits, known: Mapping[str, str]) -> LegibleText:
     """The days and known names of a file, by the first day and the first name of each row.
 
-    A time without a zone is local. A number can be an instant (seconds or milliseconds since 1970) where its row has no
-    other day. The tables inside a ZIP archive are read too, as far as they unpack to no more than the size limit.
+    A time without a zone is local. Days are read with the month first where the file writes them so. A number can be an
+    instant (seconds or milliseconds since 1970) where its row has no other day. The tables inside a ZIP archive are
+    read too, as far as they unpack to no more than the size limit.
 
     Args:
         kind: of telemetry the names are devices, of other files plates in any spelling.
@@ -61,7 +62,7 @@ def read_legible(kind: str, content: bytes, today: dt.date, limits: Limits, know
         known: spelling → name: device ids, or plates without separators in either form.
     """
     cells = _cells(content, limits)
-    days = _days(cells["value"].drop_duplicates(), today, known)
+    days = _days(cells["value"], today, known)
     # a stable sort: of cells alike the first of the row counts, 18 may be passengers, too
     dated = cells.merge(days, on="value").sort_values(["row", "rank"], kind="stable").drop_duplicates("row")
     spelled = cells["value"] if kind == "telemetry" else _plates(cells["value"])
@@ -113,7 +114,10 @@ def _tables(content: bytes, limits: Limits) -> Iterator[bytes]:
 def _days(texts: pd.Series, today: dt.date, known: Mapping[str, str]) -> pd.DataFrame:
     """value, date, rank of the distinct texts that are a day up to today; of rank 1 where only a number may be one."""
     written = texts[matches(texts, _DATE_LIKE)]
-    day = values.dates(written.str.replace(_FRACTION, r"\1", regex=True))
+    is_month_first = values.writes_month_first(written.str.replace(_BEYOND_SECONDS, r"\1", regex=True))
+    texts, written = texts.drop_duplicates(), written.drop_duplicates()
+    bare = written.str.replace(_BEYOND_SECONDS, r"\1", regex=True)
+    day = values.days_by_order(bare, is_month_first=is_month_first)
     day = day.fillna(_local_days(values.instants(written)))
     number = texts[matches(texts, _EPOCH) & ~texts.isin(list(known)).to_numpy()]
     seconds = number.str[:10].astype("int64")

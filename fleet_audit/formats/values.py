@@ -128,6 +128,14 @@ def month_first_dates(text: pd.Series) -> pd.Series:
     return _both_readings(text)[1].fillna(_calendar(text, _DATE_CONVERTED, _EARLIEST_YEAR))
 
 
+def days_by_order(text: pd.Series, *, is_month_first: bool) -> pd.Series:
+    """The most likely day of each text of a file in which nothing is accepted: read in the order that the file has."""
+    if not is_month_first:
+        return dates(text)
+    converted = month_first_dates(text.where(may_be_converted(text), ""))
+    return _both_readings(text)[1].fillna(converted).fillna(dates(text))
+
+
 def _both_readings(text: pd.Series) -> tuple[pd.Series, pd.Series]:
     return _calendar(text, _DAY_FIRST, _FIRST_YEAR), _calendar(text, _MONTH_FIRST, _FIRST_YEAR)
 

@@ -102,8 +102,12 @@ def _spans(requests: list[dg.RunRequest]) -> list[tuple[str, str]]:
     return [(request.tags[START], request.tags[END]) for request in requests]
 
 
+def _days_ago(days: int) -> str:
+    return (dt.datetime.now(ZoneInfo("America/Sao_Paulo")).date() - days * ONE_DAY).isoformat()
+
+
 def _yesterday() -> str:
-    return (dt.datetime.now(ZoneInfo("America/Sao_Paulo")).date() - ONE_DAY).isoformat()
+    return _days_ago(1)
 
 
 def _report(day: dt.date, km: str = "11.20") -> bytes:
@@ -215,7 +219,7 @@ def test_an_entry_that_cannot_be_read_stops_no_other_and_is_requested_once(watch
     (folder / "circle.csv").symlink_to(folder / "circle.csv")
     (folder / "out.csv").symlink_to(tmp_path / "secret.csv")
     (folder / os.fsdecode(b"relat\xf3rio.csv")).write_bytes(_report(DAY))
-    assert _spans(watched.tick()) == [(DAY.isoformat(), DAY.isoformat()), (_yesterday(), _yesterday())]
+    assert _spans(watched.tick()) == [(DAY.isoformat(), DAY.isoformat()), (_days_ago(2), _yesterday())]
     assert len(watched.seen()) == 4
     assert watched.tick() == []
 
@@ -226,14 +230,14 @@ def test_a_temporary_name_is_never_looked_at(watched):
     assert watched.tick() == []
 
 
-def test_rubbish_stops_no_tick_and_is_reported_by_a_run_of_yesterday(watched):
-    """A refused file without a date in its name has no days; the run records it and says why."""
+def test_rubbish_stops_no_tick_and_is_reported_by_a_run_of_the_days_that_it_may_be_of(watched):
+    """A refused file without a date makes the days of the late window incomplete, those that are over."""
     watched.drop("visit_reports/torn.csv", b"\x00\xff\xfe")
     watched.drop("bulletins/empty.csv", b"")
     watched.drop("bulletins/book.xlsx", b"PK\x03\x04 no workbook")
     watched.drop("telemetry/big.csv", b"deviceId\n" * 2_000_000)
     watched.drop(f"telemetry/{DAY}.csv", b"deviceId\n" * 2_000_000)
-    assert _spans(watched.tick()) == [(DAY.isoformat(), DAY.isoformat()), (_yesterday(), _yesterday())]
+    assert _spans(watched.tick()) == [(DAY.isoformat(), DAY.isoformat()), (_days_ago(2), _yesterday())]
     assert len(watched.seen()) == 5
     assert watched.tick() == []
 
@@ -301,7 +305,7 @@ def test_a_file_that_is_too_large_is_not_opened(watched):
     watched.drop("telemetry/huge.csv", b"deviceId")
     os.truncate(watched.inbox / "telemetry" / "huge.csv", 1 << 40)
     os.utime(watched.inbox / "telemetry" / "huge.csv", (1e9, 1e9))
-    assert _spans(watched.tick()) == [(_yesterday(), _yesterday())]
+    assert _spans(watched.tick()) == [(_days_ago(2), _yesterday())]
     assert watched.tick() == []
 
 
@@ -338,7 +342,7 @@ def test_many_files_leave_a_cursor_of_one_tick(watched):
         sizes.append(len(watched.cursor))
     assert len(sizes) == 4
     assert max(sizes) < 250 * MAX_FILES_A_TICK
-    assert _spans(requests) == [(_yesterday(), _yesterday())]
+    assert _spans(requests) == [(_days_ago(2), _yesterday())]
     watched.tick()
     assert len(watched.cursor) < 100
 

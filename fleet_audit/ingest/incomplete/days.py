@@ -8,6 +8,7 @@ and vehicles a refused file concerns is in `refused_files`; stretches that the t
 from __future__ import annotations
 
 import datetime as dt
+import math
 import re
 from collections.abc import Sequence
 from zoneinfo import ZoneInfo
@@ -36,6 +37,7 @@ STILL_REFUSED = f"""refused.status = 'rejected'
         select from ops.ingested_files as moved
         where moved.file_sha256 = refused.file_sha256 and moved.status in ('accepted', 'partial')
     )"""
+_LONGEST_WINDOW = 31  # days before an arrival, however long positions may be late
 _SEPARATOR = r"[-_. ]?"
 _YEAR, _MONTH, _DAY = r"(?P<year>20\d\d)", r"(?P<month>0[1-9]|1[0-2])", r"(?P<day>0[1-9]|[12]\d|3[01])"
 _DATES = [
@@ -62,15 +64,6 @@ def incomplete_days(
     )
 
 
-def refused_days(file: object) -> set[dt.date]:
-    """The days that a refused file should have contained, as far as can be known without reading it.
-
-    The days in its name; else those of an accepted version of the same name; else the day before it arrived, because
-    daily files are sent the day after.
-    """
-    return stated_days(file) or {arrival_date(file.received_at) - dt.timedelta(days=1)}  # type: ignore[attr-defined]
-
-
 def stated_days(file: object) -> set[dt.date]:
     """The days in the name of a file; else those of its accepted versions; none where neither has any."""
     named = dates_in_name(str(file.file_name))  # type: ignore[attr-defined]
@@ -82,20 +75,25 @@ def stated_days(file: object) -> set[dt.date]:
     return {first + dt.timedelta(days=at) for at in range((last - first).days + 1)}
 
 
-def arrival_date(received_at: dt.datetime) -> dt.date:
-    """The local day of an arrival."""
-    return received_at.astimezone(ZoneInfo(PARTITION_ZONE)).date()
+def late_window(received_at: dt.datetime, late_hours: float) -> set[dt.date]:
+    """The days that a file in which no day is legible can be of: its arrival's, and those before.
+
+    Daily files are sent the day after, and positions may be late.
+    """
+    before = min(1 + math.ceil(late_hours / 24), _LONGEST_WINDOW)
+    arrived = received_at.astimezone(ZoneInfo(PARTITION_ZONE)).date()
+    return {arrived - dt.timedelta(days=at) for at in range(before + 1)}
 
 
-def days_if_refused(warehouse: Warehouse, file_name: str, received_at: dt.datetime) -> set[dt.date]:
-    """The days that become incomplete when a file of this name, received at this instant, is refused."""
+def days_if_refused(warehouse: Warehouse, file_name: str, received_at: dt.datetime, late_hours: float) -> set[dt.date]:
+    """The days that become incomplete when a file in which no day is legible, received at this instant, is refused."""
     found = warehouse.read(
         "select :file_name as file_name, min(first_date) as first_date, max(last_date) as last_date "
         "from ops.ingested_files where file_name = :file_name and status in ('accepted', 'partial')",
         {"file_name": file_name},
     )
-    (row,) = found.assign(received_at=pd.Timestamp(received_at)).itertuples()
-    return refused_days(row)
+    (row,) = found.itertuples()
+    return stated_days(row) or late_window(received_at, late_hours)
 
 
 def dates_in_name(name: str) -> list[dt.date]:

@@ -7,7 +7,6 @@ Of their text only days and names are read (`formats.legible`). Rows that were r
 from __future__ import annotations
 
 import datetime as dt
-import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -20,7 +19,7 @@ from fleet_audit.ingest.incomplete.days import (
     ALL_CARRIERS,
     NO_LATER_VERSION,
     STILL_REFUSED,
-    arrival_date,
+    late_window,
     refusal_pt,
     stated_days,
 )
@@ -32,7 +31,6 @@ from fleet_audit.storage.stores import Stores
 from fleet_audit.storage.warehouse import Warehouse
 
 _COLUMNS = ["operational_date", "source", "carrier_code", "file_name", "reason_pt", "plates"]
-_LONGEST_WINDOW = 31  # days before the arrival, however long positions may be late
 # A file has no days after its arrival. One whose rows were all refused, none with a legible day, is like one that
 # was refused whole: it is accepted in part as `ops.ingested_files` counts.
 _REFUSED = f"""
@@ -114,14 +112,7 @@ def _days(file: object, text: LegibleText, settings: Settings) -> set[dt.date]:
     """
     if text.named:
         return {day for day, _ in text.named}
-    return stated_days(file) or set(text.days) or _window(file, settings)
-
-
-def _window(file: object, settings: Settings) -> set[dt.date]:
-    """Daily files are sent the day after, and positions may be late: the days before an arrival, and its own."""
-    before = min(1 + math.ceil(settings.late_hours / 24), _LONGEST_WINDOW)
-    arrived = arrival_date(file.received_at)  # type: ignore[attr-defined]
-    return {arrived - dt.timedelta(days=at) for at in range(before + 1)}
+    return stated_days(file) or set(text.days) or late_window(file.received_at, settings.late_hours)  # type: ignore[attr-defined]
 
 
 def _plates(file: object, text: LegibleText, reference: Reference, day: dt.date) -> list[str] | None:

@@ -19,7 +19,7 @@ from fleet_audit.formats.legible import BETWEEN_CELLS, split_rows
 from fleet_audit.formats.plates import is_plate, normalised
 from fleet_audit.formats.reasons import REASONS
 from fleet_audit.ingest.api.pages import archived_pages, page_sha256
-from fleet_audit.ingest.incomplete.days import NO_LATER_VERSION, refused_days
+from fleet_audit.ingest.incomplete.days import NO_LATER_VERSION, stated_days
 from fleet_audit.logic.reference.plate_forms import registered_forms, to_registered
 from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.logic.reference.validity import valid_on
@@ -134,7 +134,7 @@ class _PositionDays:
         """The refused positions of these pages and of files; zones are those of the fleet."""
         of_files = rows[rows["source_kind"].eq("telemetry")]
         files = of_files.drop_duplicates("file_name")
-        days_of_file = {str(file.file_name): refused_days(file) for file in files.itertuples()}
+        days_of_file = {str(file.file_name): stated_days(file) for file in files.itertuples()}
         cells = split_rows(of_files["raw"], BETWEEN_CELLS)
         read = cells.assign(at=values.instants(cells["value"])).dropna().drop_duplicates("row")
         days = [read.assign(date=read["at"].dt.tz_convert(zone).dt.date)[["row", "date"]] for zone in sorted(zones)]

@@ -143,6 +143,22 @@ def test_a_bulletin_that_was_refused_is_missing_for_the_vehicle_and_day_that_it_
     assert "bulletins/dup.csv" not in {row["file_name"] for row in _rows(arrivals, NEXT)}
 
 
+@pytest.mark.parametrize(
+    ("others", "day"),
+    [(["06/13/2025", "06/14/2025", "06/15/2025"], DAY), (["13/06/2025", "14/06/2025"], dt.date(2025, 10, 6))],
+    ids=["month first", "day first"],
+)
+def test_the_days_of_a_refused_file_are_read_in_the_order_in_which_it_writes_them(arrivals, others, day):
+    """06/10 beside 06/13 is the tenth of June, beside 13/06 the sixth of October."""
+    arrivals.now += dt.timedelta(days=200)
+    rows = [ROW.replace("10/06/2025", written) for written in ("06/10/2025", *others)]
+    arrivals.drop("bulletins/b.csv", bulletin(*rows).replace(b"DATA", b"DATE"))
+    arrivals.read()
+    read = [DAY, dt.date(2025, 6, 13), dt.date(2025, 10, 6)]
+    named = [at for at in read if "bulletins/b.csv" in {row["file_name"] for row in _rows(arrivals, at)}]
+    assert named == sorted({day, dt.date(2025, 6, 13)})
+
+
 def test_a_visit_report_that_was_refused_is_missing_for_its_vehicles_on_its_days(arrivals):
     """The plate stands above the movements; the name has the date of the export."""
     arrivals.drop("bulletins/boletim.csv", bulletin(ROW))
