@@ -49,7 +49,7 @@ def record_version(
     added = rows[~keys.isin(set(before["row_key"])).to_numpy()]
     old = warehouse.read_table(table)
     is_first = before.empty and len(old) > 0  # a database from before there was a history
-    touched = [] if is_first else computed_days_touched(warehouse, table, old, rows)
+    touched = [] if is_first else computed_days_touched(warehouse, table, old, rows, closing_day)
     if touched:
         previous = str(earlier[-1].file["file_sha256"]) if earlier else ""
         _record_changes(records, delivery, gone, added, touched, previous, closing_day, run_id)

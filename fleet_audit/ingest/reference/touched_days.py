@@ -14,6 +14,8 @@ from fleet_audit.formats.parsed import RejectedFile
 from fleet_audit.ingest.files import parse_inbox_file
 from fleet_audit.ingest.inbox.file_days import Span, spans_of
 from fleet_audit.ingest.reference.records import Records
+from fleet_audit.logic.costs.fixed_costs import days_of_other_shares
+from fleet_audit.logic.primitives.cycles import ONE_DAY
 from fleet_audit.logic.reference.changes import days_touched
 from fleet_audit.logic.reference.plate_forms import registered_forms, with_registered_plates
 from fleet_audit.schema import facts, reference
@@ -24,7 +26,8 @@ from fleet_audit.sources.inbox import InboxFile
 from fleet_audit.storage.warehouse import Warehouse
 
 MONTHS_BACK = 2  # a change requests no days older than this, counted from the newest computed day
-
+_OF_NIGHT_TRIPS = (reference.DEVICES, reference.POIS)
+_OF_SHARES = (reference.FIXED_COSTS, reference.CONTRACTS, reference.VEHICLES)
 
 _COMPUTED = """
 select operational_date from ops.computed_days
@@ -58,7 +61,7 @@ def days_of_reference(
         return []
     forms = registered_forms(warehouse.read_table(reference.VEHICLES))
     named = with_registered_plates(table, new, forms)[0]
-    return spans_of(computed_days_touched(warehouse, table, warehouse.read_table(table), named))
+    return spans_of(computed_days_touched(warehouse, table, warehouse.read_table(table), named, settings.closing_day))
 
 
 def fill_deltas(warehouse: Warehouse, day: dt.date) -> pd.DataFrame:
@@ -81,13 +84,25 @@ def fill_deltas(warehouse: Warehouse, day: dt.date) -> pd.DataFrame:
     return pd.concat([conform(frame, facts.REFERENCE_DELTAS) for frame in frames], ignore_index=True)
 
 
-def computed_days_touched(warehouse: Warehouse, table: Table, old: pd.DataFrame, new: pd.DataFrame) -> list[dt.date]:
-    """Computed days of open cycles, at most `MONTHS_BACK` before the newest, on which the table differs."""
+def computed_days_touched(
+    warehouse: Warehouse, table: Table, old: pd.DataFrame, new: pd.DataFrame, closing_day: int
+) -> list[dt.date]:
+    """Computed days of open cycles, at most `MONTHS_BACK` before the newest, whose results a changed table alters.
+
+    Those are the days on which the table differs; of devices and places also the day before, whose trips may end on it;
+    and the days of the cycle on which a fixed amount then has other shares.
+    """
     computed = sorted(warehouse.read(_COMPUTED, {"reach": MONTHS_BACK * 31})["operational_date"])
     if not computed:
         return []
-    wanted = set(computed) - warehouse.closed_days(computed)
-    return [day for day in days_touched(table, old, new, computed[0], computed[-1]) if day in wanted]
+    touched = set(days_touched(table, old, new, computed[0], computed[-1] + ONE_DAY))
+    if table in _OF_NIGHT_TRIPS:
+        touched |= {day - ONE_DAY for day in touched}
+    if table in _OF_SHARES:
+        known = {each.name: warehouse.read_table(each) for each in _OF_SHARES}
+        before, after = (known | {table.name: rows} for rows in (old, new))
+        touched |= days_of_other_shares(computed, before, after, closing_day)
+    return sorted((touched & set(computed)) - warehouse.closed_days(computed))
 
 
 def record_totals_before(records: Records, days: list[dt.date], tables: list[str], run_id: str) -> None:

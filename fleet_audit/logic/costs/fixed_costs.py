@@ -6,6 +6,7 @@ Prices per km are in `tariffs`.
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from decimal import Decimal
@@ -150,6 +151,36 @@ def due_shares(
     of_reserves = divide_half_up(cents, len(days))[:, np.newaxis]
     shares = np.where(is_reserve, of_reserves, ordinary_shares(cents, holds & ~is_reserve))
     return shares[:, at], holds[:, at] & ~is_replaced
+
+
+def days_of_other_shares(
+    days: Sequence[dt.date],
+    before: Mapping[str, pd.DataFrame],
+    after: Mapping[str, pd.DataFrame],
+    closing_day: int,
+) -> set[dt.date]:
+    """Which of the days have other shares after a change of the tables, whatever was driven.
+
+    A line that begins or ends elsewhere has its odd cents on other days of the cycle as well.
+
+    Args:
+        days: local days, in order.
+        before, after: `ref.fixed_costs`, `contracts` and `vehicles` by name.
+    """
+    found: set[dt.date] = set()
+    for _, of_cycle in itertools.groupby(days, lambda day: cycle_of(day, closing_day).start):
+        asked = list(of_cycle)
+        old, new = (_cents_by_day(asked, tables, closing_day) for tables in (before, after))
+        is_other = old.sub(new, fill_value=0).ne(0).any()
+        found |= {day for day, other in zip(asked, is_other, strict=True) if other}
+    return found
+
+
+def _cents_by_day(days: Sequence[dt.date], tables: Mapping[str, pd.DataFrame], closing_day: int) -> pd.DataFrame:
+    """Cents of each vehicle and contract (rows) on each of the days of one cycle (columns), where nobody serves."""
+    shares, is_due = due_shares(days, **tables, serving={}, closing_day=closing_day)
+    keys = [tables["fixed_costs"][name].to_numpy(dtype=object) for name in ("plate", "contract_id")]
+    return pd.DataFrame(np.where(is_due, shares, 0)).groupby(keys).sum()
 
 
 def days_in_force(fixed_costs: pd.DataFrame, contracts: pd.DataFrame, days: np.ndarray) -> np.ndarray:
