@@ -30,7 +30,7 @@ from fleet_audit.logic.costs.fixed_costs import fixed_cost_days, serving_plates
 from fleet_audit.logic.costs.pricing import price_days
 from fleet_audit.logic.devices.calibration import day_calibrations
 from fleet_audit.logic.devices.device_health import DeviceDay, device_day
-from fleet_audit.logic.primitives.cycles import Cycle, as_days, cycle_of, dates
+from fleet_audit.logic.primitives.cycles import Cycle, as_days, cycle_days, cycle_of, dates
 from fleet_audit.logic.primitives.parameters import parameters_on
 from fleet_audit.logic.primitives.wall_clock import to_utc
 from fleet_audit.logic.primitives.window import window_days
@@ -230,7 +230,7 @@ def _cycle(cycle: Cycle, last: dt.date, results: Mapping[dt.date, AuditedDay], i
         fixed_costs=stacked("fixed_costs", own), plan=tables.km_plan, calendar=tables.calendar,
         calibrations=stacked("calibrations", [day for day in results if day <= last]),
         contracts=tables.contracts, exceptions=tables.exceptions, shifts=tables.shifts,
-        vehicles=tables.vehicles_on(last),
+        vehicles=tables.vehicles_on(last), registered=tables.vehicles_on_days(cycle_days(cycle)),
         parameters=parameters_on(last), earlier_runs=earlier, invoices=tables.invoices,
         earlier_trips=stacked("trips", before) if before else empty_frame(facts.TRIPS),
     )  # fmt: skip

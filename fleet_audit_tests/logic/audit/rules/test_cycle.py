@@ -68,12 +68,18 @@ def a_cycle(last: dt.date = CYCLE.end, runs: Sequence[dict] = (), **parts: list[
               "plan": reference.KM_PLAN, "calendar": reference.CALENDAR}  # fmt: skip
     frames = {name: fact_rows(table, given[name]) for name, table in tables.items()}
     ids = frames["trips"]["trip_id"]
+    vehicles = VEHICLES.assign(titular_plate=None, seats=46)
     return AuditCycle(
         cycle=CYCLE, day=last, contracts=CONTRACTS, exceptions=empty_frame(reference.EXCEPTIONS), shifts=SHIFTS,
-        vehicles=VEHICLES.assign(titular_plate=None, seats=46), parameters=DEFAULT_PARAMETERS,
+        vehicles=vehicles, registered=on_each_day(vehicles), parameters=DEFAULT_PARAMETERS,
         costs=costs_frame(*({"trip_id": key, "billable_km": "30.00"} for key in ids)),
         runs=fact_rows(facts.DECLARED_RUNS, list(runs)), **frames,
     )  # fmt: skip
+
+
+def on_each_day(vehicles: pd.DataFrame, days: Sequence[dt.date] = DAYS) -> pd.DataFrame:
+    """The same vehicles on each of the days."""
+    return pd.concat([vehicles.assign(operational_date=day) for day in days], ignore_index=True)
 
 
 def untested(context: AuditCycle) -> set[str]:
@@ -433,7 +439,7 @@ def with_reserve(*trips: dict, status: str = "complete", last: dt.date = CYCLE.e
         "trips": list(trips),
     }  # fmt: skip
     vehicles = VEHICLES.assign(status=["ativo", "reserva"], titular_plate=[None, PLATE])
-    return replace(a_cycle(last, **parts), vehicles=vehicles)
+    return replace(a_cycle(last, **parts), registered=on_each_day(vehicles))
 
 
 def test_v03_a_reserve_that_replaced_nobody_is_charged_beside_its_titular() -> None:
@@ -586,6 +592,66 @@ def test_days_that_the_api_did_not_answer_prove_neither_too_few_trips_nor_idlene
     assert found(of_another, "V04") == found(context, "V04")
     assert not found(replace(context, incomplete=gaps_of(PLATE, DAYS[20:])), "T06")
     assert not found(replace(context, incomplete=gaps_of(PLATE, DAYS[20:])), "V04")
+
+
+def charged(days: Sequence[dt.date] = DAYS, plate: str = PLATE) -> list[dict]:
+    return [{"operational_date": day, "plate": plate, "contract_id": "CT1", "amount_brl": "300.00",
+             "parameters_version": "p"} for day in days]  # fmt: skip
+
+
+def working_at(unit_code: str) -> list[dict]:
+    return [{"date": day, "unit_code": unit_code, "day_type": "util" if day.isoweekday() <= 5 else "domingo"}
+            for day in DAYS]  # fmt: skip
+
+
+@pytest.mark.parametrize("own", [DAYS[16:], DAYS[:16]], ids=["joins", "leaves"])
+@pytest.mark.parametrize("is_registered", [True, False])
+def test_t06_does_not_count_the_days_of_a_cycle_on_which_the_vehicle_had_no_contract(
+    own: list[dt.date], *, is_registered: bool
+) -> None:
+    """31 trips are planned, one a day; it drove on each day that was its own."""
+    plan = [{"cycle_start": CYCLE.start, "plate": PLATE, "planned_km": "900", "planned_trips": 31}]
+    context = a_cycle(trips=[worked(day) for day in own], plan=plan)
+    assert found(context, "T06")
+    is_own = context.registered["operational_date"].isin(own)
+    without_contract = context.registered.assign(contract_id=context.registered["contract_id"].where(is_own))
+    registered = without_contract if is_registered else context.registered[is_own]
+    assert not found(replace(context, registered=registered), "T06")
+
+
+def test_v04_judges_each_day_by_the_calendar_of_its_own_unit() -> None:
+    """Idle on all 11 working days of May in UCP, then served in UMS."""
+    moved = a_cycle(trips=[worked(day) for day in DAYS[16:]], calendar=working_at("UCP"), fixed_costs=charged())
+    of_june = moved.registered["operational_date"].isin(DAYS[16:])
+    registered = moved.registered.assign(unit_code=moved.registered["unit_code"].mask(of_june, "UMS"))
+    [row] = found(replace(moved, registered=registered), "V04")
+    assert (row["brl_at_stake"], row["unit_code"]) == (Decimal("3300.00"), "UMS")
+
+
+def test_v04_does_not_test_a_vehicle_whose_unit_has_no_calendar_and_says_so() -> None:
+    context = a_cycle(trips=[], calendar=working_at("UMS"), fixed_costs=charged())
+    assert not found(context, "V04")
+    assert f"({PLATE}): a unidade não tem calendário" in reason(context, "V04")
+    assert "nenhum calendário" in reason(a_cycle(fixed_costs=charged()), "V04")
+
+
+def test_v04_names_the_owner_of_a_vehicle_that_left_before_the_end() -> None:
+    context = a_cycle(trips=[], calendar=working_at("UCP"), fixed_costs=charged(DAYS[:16]))
+    left = context.registered[context.registered["operational_date"].isin(DAYS[:16])]
+    [row] = found(replace(context, registered=left, vehicles=context.vehicles.iloc[:0]), "V04")
+    assert (row["carrier_code"], row["unit_code"]) == ("CONLOG", "UCP")
+
+
+def test_a_reserve_is_one_on_the_days_of_its_registration_alone() -> None:
+    """Until the second of three working days; then it is a vehicle of its own: V04, not V03."""
+    first, second, third = [day for day in DAYS if day.isoweekday() <= 5][:3]
+    context = with_reserve(*(worked(day) for day in (first, second, third)))
+    later = context.registered["operational_date"] >= third
+    own = context.registered.assign(status=context.registered["status"].mask(later, "ativo"))
+    [row] = found(replace(context, registered=own), "V03")
+    assert row["evidence"]["dates"] == [first.isoformat(), second.isoformat()]
+    [row] = found(replace(context, registered=own), "V04")
+    assert row["evidence"]["idle_dates"] == [third.isoformat()]
 
 
 def test_a_refused_visit_report_concerns_days_without_positions_alone() -> None:

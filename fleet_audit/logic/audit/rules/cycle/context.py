@@ -40,6 +40,7 @@ class AuditCycle(TripAndRunRecords):
         plan, calendar, contracts, exceptions, shifts: `ref` tables.
         vehicles: vehicles as of the last day: plate, unit_code, timezone, carrier_code, contract_id, status,
             titular_plate.
+        registered: vehicles as of each of its days (`Reference.vehicles_on_days`).
         parameters: those in force on the last day.
         incomplete: days on which a source is incomplete by our own fault (`incomplete.incomplete_sources`).
         earlier_runs: `fact.declared_runs` of the cycle before.
@@ -64,6 +65,7 @@ class AuditCycle(TripAndRunRecords):
     exceptions: pd.DataFrame
     shifts: pd.DataFrame
     vehicles: pd.DataFrame
+    registered: pd.DataFrame
     parameters: ParameterSet
     incomplete: pd.DataFrame = field(default_factory=no_incomplete_days)
     earlier_runs: pd.DataFrame = field(default_factory=partial(empty_frame, DECLARED_RUNS))
@@ -130,8 +132,22 @@ class AuditCycle(TripAndRunRecords):
 
     @cached_property
     def owners(self) -> dict[str, Record]:
-        """unit_code and carrier_code of each plate's vehicle on the last day."""
-        return {row["plate"]: row for row in self.vehicles[["plate", "unit_code", "carrier_code"]].to_dict("records")}
+        """unit_code and carrier_code of each plate's vehicle on its last day of the cycle."""
+        last = self.registered.sort_values("operational_date", kind="stable").drop_duplicates("plate", keep="last")
+        return {row["plate"]: row for row in last[["plate", "unit_code", "carrier_code"]].to_dict("records")}
+
+    @cached_property
+    def reserve_days(self) -> pd.DataFrame:
+        """The rows of `registered` on which a vehicle is a reserve that names its titular."""
+        rows = self.registered
+        return rows[((rows["status"] == "reserva") & rows["titular_plate"].notna()).to_numpy(dtype=bool)]
+
+    @cached_property
+    def units_with_calendar(self) -> set[str]:
+        """Units with a day of the cycle in their calendar: of the others nobody knows the working days."""
+        days = as_days(self.calendar["date"])
+        is_of_cycle = (as_days(self.cycle.start) <= days) & (days <= as_days(self.cycle.end))
+        return set(self.calendar.loc[is_of_cycle, "unit_code"])
 
     @cached_property
     def driving(self) -> Driving:

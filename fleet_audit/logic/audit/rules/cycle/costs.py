@@ -11,11 +11,17 @@ import pandas as pd
 
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
-from fleet_audit.logic.audit.rules.cycle.needs import ENOUGH_DAYS, OVER, UNPROVEN_PLACE_PT
+from fleet_audit.logic.audit.rules.cycle.needs import (
+    CALENDAR,
+    ENOUGH_DAYS,
+    NO_CALENDAR_PT,
+    OVER,
+    UNPROVEN_PLACE_PT,
+)
 from fleet_audit.logic.audit.rules.cycle.trips_by_day import trips_by_day
 from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft
 from fleet_audit.logic.audit.rules.rule import Need, Rule
-from fleet_audit.logic.audit.rules.vehicle_need import VehicleNeed
+from fleet_audit.logic.audit.rules.vehicle_need import VehicleNeed, VehicleNeeds
 from fleet_audit.logic.primitives.computed_once import computed_once
 from fleet_audit.logic.primitives.money import half_up, to_hundredths
 
@@ -115,8 +121,8 @@ def idle_fixed_cost(context: AuditCycle) -> list[Draft]:
     """V04: a fixed cost is paid and on more than idle_pct of its working days (calendar: util) service is missing.
 
     A day on which it was not seen, or whose positions are incomplete, or with a trip that may be service, proves
-    nothing: it counts as a day of service. Waits for the cycle's end; a reserve that replaces a titular is paid by the
-    day and excluded.
+    nothing: it counts as a day of service. Waits for the cycle's end; on days on which it is a reserve that replaces a
+    titular it is paid by the day and excluded.
     """
     return [_idle(context, plate, rows) for plate, rows in _mostly(context, "is_idle").items()]
 
@@ -139,17 +145,31 @@ def _perhaps_idle(context: AuditCycle) -> set[str]:
     return _mostly(context, "is_perhaps_idle").keys() - _mostly(context, "is_idle").keys()
 
 
+def _without_calendar(context: AuditCycle) -> set[str]:
+    """Plates with days of a unit without a calendar, unless the other days suffice to find them idle."""
+    days = _paid_working_days(context)
+    return set(days.loc[days["is_unknown"], "plate"]) - _mostly(context, "is_idle").keys()
+
+
 @computed_once
 def _paid_working_days(context: AuditCycle) -> pd.DataFrame:
-    """Shares of working days: plate, operational_date, amount_brl, is_perhaps_idle, is_idle.
+    """Shares of working days: plate, operational_date, amount_brl, is_unknown, is_perhaps_idle, is_idle.
 
-    A day is perhaps idle where the vehicle was seen and no trip is proven to be service, idle where none may be.
+    A day is perhaps idle where the vehicle was seen and no trip is proven to be service, idle where none may be. Days
+    of a unit without a calendar are unknown: each may be a working day, and none is idle. A vehicle belongs to the unit
+    of the day, and on days on which it is not registered to its last one.
     """
-    reserves = context.vehicles.loc[context.vehicles["titular_plate"].notna(), "plate"]
-    paid = context.fixed_costs[~context.fixed_costs["plate"].isin(reserves)]
-    paid = paid.merge(context.vehicles[["plate", "unit_code"]], on="plate")
+    keys = ["plate", "operational_date"]
+    paid = context.fixed_costs.merge(context.reserve_days[keys].assign(is_reserve=True), on=keys, how="left")
+    paid = paid[paid["is_reserve"].isna()].merge(context.registered[[*keys, "unit_code"]], on=keys, how="left")
+    last_unit = paid["plate"].map({plate: owner["unit_code"] for plate, owner in context.owners.items()})
+    paid = paid.assign(unit_code=paid["unit_code"].fillna(last_unit))
     util = context.calendar.loc[context.calendar["day_type"] == "util", ["date", "unit_code"]]
-    days = paid.merge(util, left_on=["operational_date", "unit_code"], right_on=["date", "unit_code"])
+    days = paid.merge(
+        util.assign(is_util=True), left_on=["operational_date", "unit_code"], right_on=["date", "unit_code"], how="left"
+    )
+    days = days.assign(is_unknown=~days["unit_code"].isin(context.units_with_calendar))
+    days = days[days["is_util"].notna() | days["is_unknown"]]
     served = context.trips.loc[context.trips["purpose"] == "service", ["plate", "operational_date"]].drop_duplicates()
     is_seen = (context.coverage["status"] != "silent") & ~context.is_unobserved
     seen = context.coverage.loc[is_seen, ["plate", "operational_date"]]
@@ -157,7 +177,7 @@ def _paid_working_days(context: AuditCycle) -> pd.DataFrame:
     days = days.merge(seen.assign(is_seen=True), on=["plate", "operational_date"], how="left")
     perhaps = context.perhaps_service[["plate", "operational_date"]].drop_duplicates()
     days = days.merge(perhaps.assign(is_perhaps=True), on=["plate", "operational_date"], how="left")
-    is_perhaps_idle = days["is_seen"].notna() & days["is_served"].isna()
+    is_perhaps_idle = days["is_seen"].notna() & days["is_served"].isna() & ~days["is_unknown"]
     return days.assign(is_perhaps_idle=is_perhaps_idle, is_idle=is_perhaps_idle & days["is_perhaps"].isna())
 
 
@@ -180,7 +200,7 @@ def _idle(context: AuditCycle, plate: str, days: pd.DataFrame) -> Draft:
 RULES = (
     Rule(
         "V04",
-        "4",
+        "5",
         "H",
         "Custo fixo sem operação",
         "O veículo tem custo fixo e não teve viagem de serviço em muitos dias úteis do ciclo.",
@@ -193,9 +213,14 @@ RULES = (
             OVER,
             ENOUGH_DAYS,
             Need(lambda context: len(context.fixed_costs) > 0, "nenhum custo fixo no ciclo"),
-            Need(lambda context: len(context.calendar) > 0, "nenhum calendário"),
+            CALENDAR,
         ),
-        vehicle_need=VehicleNeed(_plates_with_fixed_cost, _perhaps_idle, UNPROVEN_PLACE_PT),
+        vehicle_need=VehicleNeeds(
+            (
+                VehicleNeed(_plates_with_fixed_cost, _without_calendar, NO_CALENDAR_PT),
+                VehicleNeed(_plates_with_fixed_cost, _perhaps_idle, UNPROVEN_PLACE_PT),
+            )
+        ),
     ),
     Rule(
         "K03",

@@ -28,8 +28,8 @@ class _PlannedVehicle:
     """A vehicle's plan of the cycle beside what it did: the plan's rows, and the service trips on their routes.
 
     `without_route` counts its service trips whose route is unknown, where the plan names routes: each may be one of
-    them. `perhaps` counts the trips that may be service (`AuditCycle.perhaps_service`). `unseen` is the share of its
-    days without data or with incomplete data.
+    them. `perhaps` counts the trips that may be service (`AuditCycle.perhaps_service`). `unseen` is the share of
+    the cycle's days without data, with incomplete data, or without a contract: it joins later, or leaves earlier.
     """
 
     plate: str
@@ -94,8 +94,10 @@ def _planned(context: AuditCycle) -> list[_PlannedVehicle]:
     """Each planned vehicle, with its trips on the routes that its plan names: all, where a row names none."""
     plan = context.plan[(context.plan["cycle_start"] == context.cycle.start) & context.plan["planned_trips"].notna()]
     trips = dict(tuple(context.trips[context.trips["purpose"] == "service"].groupby("plate")))
-    is_unseen = (context.coverage["status"] == "silent") | context.is_unobserved
-    unseen = is_unseen.groupby(context.coverage["plate"]).mean()
+    keys = ["plate", "operational_date"]
+    seen = context.coverage.loc[(context.coverage["status"] != "silent") & ~context.is_unobserved, keys]
+    under_contract = context.registered.loc[context.registered["contract_id"].notna(), keys]
+    unseen = 1 - seen.merge(under_contract, on=keys).groupby("plate").size() / context.cycle.length
     perhaps = context.perhaps_service.groupby("plate").size()
     found = []
     for plate, rows in plan.groupby("plate", sort=True):
@@ -163,7 +165,7 @@ RULES = (
     ),
     Rule(
         "T06",
-        "5",
+        "6",
         "H",
         "Menos viagens que o planejado",
         "O veículo fez no ciclo menos viagens de serviço do que o plano prevê.",

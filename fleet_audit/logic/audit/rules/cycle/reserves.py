@@ -12,13 +12,16 @@ import pandas as pd
 
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
-from fleet_audit.logic.audit.rules.cycle.needs import OVER
+from fleet_audit.logic.audit.rules.cycle.needs import CALENDAR, NO_CALENDAR_PT, OVER
 from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft
-from fleet_audit.logic.audit.rules.row_records import Record
 from fleet_audit.logic.audit.rules.rule import Need, Rule
-from fleet_audit.logic.audit.rules.vehicle_need import VehicleNeed
+from fleet_audit.logic.audit.rules.vehicle_need import VehicleNeed, VehicleNeeds
 
 _LISTED = 10
+_UNPROVEN_SUBSTITUTION_PT = (
+    "o reserva ou o titular fez viagens que podem ser de serviço, cujo local as coordenadas arredondadas não "
+    "comprovam; nos dias em que o titular as fez a parcela do reserva fica retida"
+)
 
 
 def charged_twice(context: AuditCycle) -> list[Draft]:
@@ -30,18 +33,15 @@ def charged_twice(context: AuditCycle) -> list[Draft]:
     nothing. Days that the calendar does not call `util` are no substitution that anybody missed. Nor is a day on which
     the reserve may have served, for a place is not proven.
     """
-    util = context.calendar.loc[context.calendar["day_type"] == "util", ["date", "unit_code"]]
     shares = context.fixed_costs[context.fixed_costs["amount_brl"] > 0]
     shares = shares.groupby(["operational_date", "plate"], as_index=False)["amount_brl"].agg(
         lambda own: sum(own, Decimal())
     )
     drafts = []
     service = context.trips[context.trips["purpose"] == "service"]
-    for reserve in _reserves(context):
-        plate, titular = reserve["plate"], reserve["titular_plate"]
+    for plate, titular, working in _reserves(context):
         own, of_titular = (shares[shares["plate"] == each] for each in (plate, titular))
-        days = set(own["operational_date"]) & set(of_titular["operational_date"])
-        days &= set(util.loc[util["unit_code"] == reserve["unit_code"], "date"])
+        days = working & set(own["operational_date"]) & set(of_titular["operational_date"])
         days &= _seen_days(context, plate) & _seen_days(context, titular)
         served = _days_of(service, plate) | _days_of(context.perhaps_service, plate)
         doubtful = (days - served) | (days & _days_of(service, titular))
@@ -50,15 +50,25 @@ def charged_twice(context: AuditCycle) -> list[Draft]:
     return drafts
 
 
-def _reserves(context: AuditCycle) -> list[Record]:
-    """Vehicles that replace a titular, by plate."""
-    vehicles = context.vehicles
-    reserves = vehicles[(vehicles["status"] == "reserva") & vehicles["titular_plate"].notna()]
-    return reserves.sort_values("plate").to_dict("records")
+def _reserves(context: AuditCycle) -> list[tuple[str, str, set[dt.date]]]:
+    """Each reserve with a titular that it replaces, and the working days on which it is registered so; by plate."""
+    util = context.calendar.loc[context.calendar["day_type"] == "util", ["date", "unit_code"]]
+    days = context.reserve_days.merge(
+        util, left_on=["operational_date", "unit_code"], right_on=["date", "unit_code"], how="left"
+    )
+    return [
+        (str(plate), str(titular), set(rows["date"].dropna()))
+        for (plate, titular), rows in days.groupby(["plate", "titular_plate"], sort=True)
+    ]
 
 
 def _reserve_plates(context: AuditCycle) -> set[str]:
-    return {reserve["plate"] for reserve in _reserves(context)}
+    return set(context.reserve_days["plate"])
+
+
+def _without_calendar(context: AuditCycle) -> set[str]:
+    days = context.reserve_days
+    return set(days.loc[~days["unit_code"].isin(context.units_with_calendar), "plate"])
 
 
 def _perhaps_substituted(context: AuditCycle) -> set[str]:
@@ -68,9 +78,9 @@ def _perhaps_substituted(context: AuditCycle) -> set[str]:
     """
     service = context.trips[context.trips["purpose"] == "service"]
     return {
-        reserve["plate"]
-        for reserve in _reserves(context)
-        for plate in (reserve["plate"], reserve["titular_plate"])
+        reserve
+        for reserve, titular, _ in _reserves(context)
+        for plate in (reserve, titular)
         if _days_of(context.perhaps_service, plate) - _days_of(service, plate)
     }
 
@@ -105,7 +115,7 @@ def _draft(context: AuditCycle, plate: str, titular: str, days: pd.DataFrame) ->
 RULES = (
     Rule(
         "V03",
-        "3",
+        "4",
         "H",
         "Reserva e titular com custo fixo no mesmo dia",
         "O reserva e o titular têm custo fixo em dias em que o reserva não substituiu o titular.",
@@ -115,15 +125,15 @@ RULES = (
         "paid_doubtful_brl",
         needs=(
             OVER,
-            Need(lambda context: bool(context.vehicles["titular_plate"].notna().any()), "nenhum reserva cadastrado"),
+            Need(lambda context: len(context.reserve_days) > 0, "nenhum reserva cadastrado"),
             Need(lambda context: len(context.fixed_costs) > 0, "nenhum custo fixo no ciclo"),
-            Need(lambda context: len(context.calendar) > 0, "nenhum calendário"),
+            CALENDAR,
         ),
-        vehicle_need=VehicleNeed(
-            _reserve_plates,
-            _perhaps_substituted,
-            "o reserva ou o titular fez viagens que podem ser de serviço, cujo local as coordenadas arredondadas não "
-            "comprovam; nos dias em que o titular as fez a parcela do reserva fica retida",
+        vehicle_need=VehicleNeeds(
+            (
+                VehicleNeed(_reserve_plates, _without_calendar, NO_CALENDAR_PT),
+                VehicleNeed(_reserve_plates, _perhaps_substituted, _UNPROVEN_SUBSTITUTION_PT),
+            )
         ),
     ),
 )
