@@ -186,11 +186,27 @@ def test_d09_is_the_same_run_in_two_cycles(again: dict, key: str | None):
     [
         (("7001", "7002", "7003"), ("7002", "7004"), ["7002"]),
         (("7001", "7002", "7003"), ("7003",), ["7003"]),
-        (("7001", "7002", "7003"), ("7001", "1"), []),
+        (("7001", "7002", "7003"), ("7001", "1", "2"), []),
+        (("7001",), ("7001", "702"), ["7001"]),
+        (("7001",), ("7001", "0"), ["7001"]),
+        (("1-7001", "1-7002"), ("1-7002", "1-7003"), ["1-7002"]),
+        (("7001/2025", "7002/2025"), ("7002/2025", "1/2026", "2/2026"), ["7002/2025"]),
+        (("1", "2", "3"), ("2", "3"), []),
         (("1", "2", "3"), ("1", "2", "3", "4"), []),
         (("ATA-002", "ATA-003"), ("ATA-001", "ATA-002"), []),
     ],
-    ids=["counts on", "the last one again", "begins again", "began in December", "with letters"],
+    ids=[
+        "counts on",
+        "the last one again",
+        "begins again",
+        "a digit is missing",
+        "one without a number",
+        "with a prefix",
+        "with its year",
+        "began in December and its first is lost",
+        "began in December",
+        "with letters",
+    ],
 )
 def test_d09_by_number_knows_a_carrier_that_begins_again_in_january(
     december: tuple[str, ...], january: tuple[str, ...], again: list[str]
@@ -212,6 +228,17 @@ def test_d09_without_a_trip_puts_no_money_at_stake_and_numbers_typed_every_day_p
     assert not found(of_two_cycles(daily, [written("R9", CYCLE.start)]), "D09")
     zero = {"odometer_start_km": "0", "odometer_end_km": "30"}
     assert not found(of_two_cycles([written("R1", BEFORE) | zero], [written("R2", CYCLE.start) | zero]), "D09")
+
+
+@pytest.mark.parametrize(("of_later", "again"), [(["1", "1"], 0), (["1", "2"], 1)], ids=["daily", "counted on"])
+def test_d09_of_a_carrier_that_counts_from_one_each_day_no_number_names_a_run(of_later: list[str], again: int):
+    """The runs of a timetable were each accused, on every day of the cycle."""
+    later = [
+        written(f"R{at}", day, None, bulletin_number=number, declared_date=day, origin_text="GARAGEM")
+        for at, (day, number) in enumerate(zip(DAYS, of_later, strict=False))
+    ]
+    earlier = written("R9", BEFORE, None, bulletin_number="1", declared_date=BEFORE, origin_text="GARAGEM")
+    assert len(found(of_two_cycles([earlier], later), "D09")) == again
 
 
 def test_d09_without_the_cycle_before_is_not_tested():

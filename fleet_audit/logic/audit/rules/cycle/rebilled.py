@@ -32,9 +32,9 @@ def billed_twice(context: AuditCycle) -> list[Draft]:
     """D09: a run has the key of a run of the cycle before; the later one is accused.
 
     The key is the plate and both readings of the odometer, where no other run of its cycle has them; or the plate, the
-    carrier's NUMERO ATA, unless the carrier began to count again, both times of day, the places and the km. A number
-    that names another run is none (Q05). At stake is the whole run, and its BRL only where a trip was linked to it:
-    else it is held and nothing is paid.
+    carrier's NUMERO ATA, unless the carrier may have begun to count again, both times of day, the places and the km. A
+    number that names another run is none (Q05). At stake is the whole run, and its BRL only where a trip was linked to
+    it: else it is held and nothing is paid.
     """
     both = _keyed(context, pd.concat([context.runs, context.earlier_runs], ignore_index=True))
     later, earlier = both.iloc[: len(context.runs)], both.iloc[len(context.runs) :]
@@ -72,7 +72,9 @@ def _with_own_readings(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _with_number(runs: pd.DataFrame) -> pd.DataFrame:
-    return runs[runs["bulletin_number"].notna()]
+    """Runs whose number names one run: some carriers count from 1 each day, and write the same run under one number."""
+    numbered = runs[runs["bulletin_number"].notna()]
+    return numbered[numbered.groupby(_WRITTEN, dropna=False)["declared_date"].transform("nunique") <= 1]
 
 
 def _pairs(later: pd.DataFrame, earlier: pd.DataFrame, key: list[str]) -> pd.DataFrame:
@@ -111,7 +113,7 @@ def _draft(context: AuditCycle, later: Record, earlier: Record, key: str, is_pai
 RULES = (
     Rule(
         "D09",
-        "3",
+        "4",
         "C",
         "Corrida faturada em dois ciclos",
         "Uma corrida do ciclo anterior foi declarada de novo neste ciclo.",
