@@ -626,6 +626,7 @@ def test_v04_judges_each_day_by_the_calendar_of_its_own_unit() -> None:
     registered = moved.registered.assign(unit_code=moved.registered["unit_code"].mask(of_june, "UMS"))
     [row] = found(replace(moved, registered=registered), "V04")
     assert (row["brl_at_stake"], row["unit_code"]) == (Decimal("3300.00"), "UMS")
+    assert "em 11 de 26 dias úteis (15 deles sem calendário)" in row["explanation_pt"]
 
 
 def test_v04_does_not_test_a_vehicle_whose_unit_has_no_calendar_and_says_so() -> None:

@@ -185,11 +185,13 @@ def _idle(context: AuditCycle, plate: str, days: pd.DataFrame) -> Draft:
     idle = days[days["is_idle"]]
     amount = sum(idle["amount_brl"], Decimal("0.00"))
     total = days["operational_date"].nunique()
+    unknown = days.loc[days["is_unknown"], "operational_date"].nunique()
+    without_calendar = f" ({unknown} deles sem calendário)" if unknown else ""
     return Draft(
         "V04",
         plate,
         f"No ciclo, {context.period}, o veículo {plate} teve custo fixo e nenhuma viagem de serviço em "
-        f"{idle['operational_date'].nunique()} de {total} dias úteis, acima de "
+        f"{idle['operational_date'].nunique()} de {total} dias úteis{without_calendar}, acima de "
         f"{sentences.number(context.parameters.idle_pct, 0)} %: R$ {sentences.number(amount)} de parcela fixa neles.",
         GRADE_CONFIDENCE["A"],
         facts={"idle_dates": idle["operational_date"].to_list(), "working_days": total, "fixed_brl": amount},
