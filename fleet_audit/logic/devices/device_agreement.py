@@ -32,7 +32,7 @@ def compare_devices(
     Both odometers are compared where both hold, else both paths where steps up to `fine_step_s` hold half of each.
 
     Args:
-        tracks: clean tracks of the window, one per device; is_excluded: `points_of_other_clocks` of them.
+        tracks: clean tracks of the window, one per device; is_excluded: those of other clocks.
         points: the accepted points of the same tracks.
         day: local day.
         parameters: agree_pct and agree_km (the tolerance of O05), and those that say when an odometer holds.

@@ -122,8 +122,8 @@ def vehicle_devices(
     """
     tracks = reported.tracks
     clean = clean_tracks(tracks, Places(reference.pois), parameters)
-    is_excluded = points_of_other_clocks(clean, parameters)
-    points, vehicles = filter_points(clean, parameters), merge_devices(clean, is_excluded, parameters)
+    clocks = points_of_other_clocks(clean, parameters)
+    points, vehicles = filter_points(clean, parameters), merge_devices(clean, clocks, parameters)
     seen = points if vehicles is clean else filter_points(vehicles, parameters)
     events = odometer_events(vehicles, seen, trips, VehicleDays.around(reference, day), parameters)
     is_off_bus = (events["kind"] == "parked") & (events["operational_date"] == day - ONE_DAY)
@@ -132,7 +132,7 @@ def vehicle_devices(
     health = _seen(reported, clean.is_located, readings_in_other_units(tracks, parameters), is_rounded, day)
     health = health.join(window_ratios(points, parameters), on="track")
     health = health.merge(clock_shifts(trips, runs, day, parameters), on="plate", how="left")
-    compared = compare_devices(clean, is_excluded, points, np.datetime64(day), parameters)
+    compared = compare_devices(clean, clocks.is_other, points, np.datetime64(day), parameters)
     health = health.merge(compared, on=["plate", "device_id"], how="left")
     health["issues"] = _issues(health, parameters)
     health["is_off_bus_day_before"] = health["plate"].isin(events.loc[is_off_bus, "plate"])

@@ -21,6 +21,7 @@ from fleet_audit.logic.trips.kernels.device_company import (
     has_moved,
     is_replacement,
     points_between,
+    way_km,
 )
 from fleet_audit.logic.trips.kernels.sphere import distance_m
 
@@ -32,29 +33,6 @@ _LEAST_WAY_M = 2_000  # shorter ways, such as those round a yard, are alike at m
 _MOST_APART = 0.25  # of the fixes that the other device shows
 _PART = 0.4  # share of its way on a day that a device shows of another which ended before: with less it replaced it
 _WHOLE = 0.8  # share of its movement that a device shows which shows all of it
-
-
-@njit(cache=True, nogil=True)
-def weigh_tracks(first, last, located, offsets, seconds, lat, lon, gap_note_s, impossible_kmh, outlier_m):  # type: ignore[no-untyped-def]
-    """Of each track with its vehicle's `first:last`: how many others move with it, and the metres that it moved.
-
-    Of two tracks each has as many others as the other one: they are not compared.
-    """
-    companions, moved_m = np.zeros(len(first), np.int64), np.zeros(len(first))
-    for track in range(len(first)):
-        if last[track] - first[track] < 2:
-            continue
-        own = points_between(located, offsets[track], offsets[track + 1])
-        for at in range(1, len(own)):
-            step_s = seconds[own[at]] - seconds[own[at - 1]]
-            metres = distance_m(lat[own[at - 1]], lon[own[at - 1]], lat[own[at]], lon[own[at]])
-            if step_s <= gap_note_s and metres * 3.6 <= impossible_kmh * step_s:
-                moved_m[track] += metres * has_moved(own, at, seconds, lat, lon)
-        for other in range(first[track], last[track]):
-            theirs = points_between(located, offsets[other], offsets[other + 1])
-            if other != track and last[track] - first[track] > 2:
-                companions[track] += company_of(own, theirs, 0.0, seconds, lat, lon, outlier_m)[0] == TOGETHER
-    return companions, moved_m
 
 
 @njit(cache=True, nogil=True)
@@ -88,6 +66,8 @@ def find_other_clocks(  # type: ignore[no-untyped-def]
             if not math.isnan(found_s):
                 clock[day], by[day] = found_s, other
                 break
+    _agree_within_tracks(clock, by, track, low, high, located, offsets, seconds, lat, lon, gap_note_s, compare_step_s,
+                         outlier_m)  # fmt: skip
     found = clock.copy()
     for day in range(len(track)):  # a movement over midnight leaves a day with a few fixes of it
         for beside in (day - 1, day + 1):
@@ -101,6 +81,71 @@ def find_other_clocks(  # type: ignore[no-untyped-def]
             if (shown or not count_moving(theirs, seconds, lat, lon)) and apart <= _MOST_APART * shown:
                 clock[day], by[day] = found[beside], by[beside]
     return clock, by
+
+
+@njit(cache=True, nogil=True)
+def _agree_within_tracks(  # type: ignore[no-untyped-def]
+    clock, by, track, low, high, located, offsets, seconds, lat, lon, gap_note_s, compare_step_s, outlier_m
+):
+    """Give each day the clock of most of its track where it fits; take away one that shows a movement a second time.
+
+    A bus drives one road twice a day: after the first device died, each trip of the second one was also the one before,
+    11 h later, and was paid to nobody.
+    """
+    own_clock, own_by = clock.copy(), by.copy()
+    for day in range(len(track)):
+        if own_by[day] < 0:
+            continue
+        whole = points_between(located, offsets[track[day]], offsets[track[day] + 1])
+        mine = points_between(located, offsets[own_by[day]], offsets[own_by[day] + 1])
+        common_s = own_clock[day]
+        shown, apart, _ = _along(whole, mine, common_s, seconds, lat, lon, gap_note_s, compare_step_s, outlier_m)
+        best = shown - apart
+        for other in range(len(track)):
+            if track[other] == track[day] and own_by[other] == own_by[day]:
+                shown, apart, _ = _along(whole, mine, own_clock[other], seconds, lat, lon, gap_note_s, compare_step_s,
+                                         outlier_m)  # fmt: skip
+                is_less = abs(own_clock[other]) < abs(common_s)  # of equal ones: most clocks are 1 to 3 h off
+                if shown - apart > best or (shown - apart == best and is_less):
+                    best, common_s = shown - apart, own_clock[other]
+        if abs(common_s - own_clock[day]) <= SAME_TIME_S:
+            continue
+        theirs = located[low[day] : high[day]]
+        shown, apart, _ = _along(theirs, mine, common_s, seconds, lat, lon, gap_note_s, compare_step_s, outlier_m)
+        if shown >= LEAST_TOGETHER and apart <= _MOST_APART * shown:
+            clock[day] = common_s
+            continue
+        begin, end = seconds[theirs[0]] + own_clock[day], seconds[theirs[-1]] + own_clock[day]
+        shown, apart, _ = _along(_within(mine, seconds, begin, end), whole, -common_s, seconds, lat, lon, gap_note_s,
+                                 compare_step_s, outlier_m)  # fmt: skip
+        if shown >= LEAST_TOGETHER and apart <= _MOST_APART * shown:
+            clock[day], by[day] = np.nan, -1
+
+
+@njit(cache=True, nogil=True)
+def find_unseen(points, clock_s, track, first, last, device, reports, offsets, seconds, lat, lon, gap_split_s):  # type: ignore[no-untyped-def]
+    """Which points of a device with another clock move while no other device of its vehicle reports, by either clock.
+
+    By its own clock the other devices are silent for `gap_split_s` before and after it: no step joins it to theirs.
+    """
+    is_unseen = np.ones(len(points), np.bool_)
+    for number in range(len(points)):
+        own, now = track[number], seconds[points[number]]
+        for other in range(first[own], last[own]):
+            theirs = points_between(reports, offsets[other], offsets[other + 1])
+            if device[other] == device[own] or not len(theirs):
+                continue
+            beside = first_from(theirs, seconds, now - gap_split_s) < first_from(theirs, seconds, now + gap_split_s)
+            at = first_from(theirs, seconds, now + clock_s[number])
+            is_silent = not 0 < at < len(theirs) or seconds[theirs[at]] - seconds[theirs[at - 1]] > gap_split_s
+            is_unseen[number] &= is_silent and not beside
+    begin = 0
+    for end in range(1, len(points) + 1):
+        is_end = end == len(points) or is_unseen[end] != is_unseen[begin] or track[end] != track[begin]
+        if is_end:
+            is_unseen[begin:end] &= 1000 * way_km(points[begin:end], seconds, lat, lon) >= _LEAST_WAY_M
+            begin = end
+    return is_unseen
 
 
 @njit(cache=True, nogil=True)

@@ -11,7 +11,7 @@ import numpy as np
 
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.trips.kernels.devices import fill_gaps, find_handovers
-from fleet_audit.logic.trips.track.other_clocks import without_points
+from fleet_audit.logic.trips.track.other_clocks import OtherClocks, on_one_clock, without_points
 from fleet_audit.logic.trips.track.points import local_days_of
 from fleet_audit.logic.trips.track.tracks import Tracks
 
@@ -28,16 +28,16 @@ class _Pieces:
     end: np.ndarray
 
 
-def merge_devices(tracks: Tracks, is_excluded: np.ndarray, parameters: ParameterSet) -> Tracks:
+def merge_devices(tracks: Tracks, clocks: OtherClocks, parameters: ParameterSet) -> Tracks:
     """The tracks, of vehicles with several devices at once those of the primary of each day alone, its gaps filled.
 
     The primary of a vehicle-day covers the most seconds in steps up to `gap_note_s`; of equals the one assigned later,
     then the lower id. It hands over at the first midnight, or when it next stands. A filling point has no odometer:
     readings of two devices are never compared. A device that was elsewhere while both reported, or while
     one of them moved, fills nothing; one that was not seen to move with the primary fills little (`fill_gaps`).
-    Points where `is_excluded` holds (`points_of_other_clocks`) count for nothing.
+    `clocks` (`points_of_other_clocks`): of a device with another clock only what no other device saw counts.
     """
-    tracks = without_points(tracks, is_excluded)
+    tracks = on_one_clock(tracks, clocks)
     group = _groups(tracks)
     is_shared = _report_at_once(tracks, group)
     if not is_shared.any():

@@ -5,17 +5,34 @@ Devices whose clocks agree are merged in `device_merge`.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from fleet_audit.logic.primitives.parameters import ParameterSet
-from fleet_audit.logic.trips.kernels.other_clocks import find_other_clocks, weigh_tracks
+from fleet_audit.logic.trips.kernels.other_clocks import find_other_clocks, find_unseen
 from fleet_audit.logic.trips.track.points import local_days_of
 from fleet_audit.logic.trips.track.tracks import Tracks
 
-_MOSTLY = 0.8  # share of the metres of the device with the most that makes a device show the movement of its vehicle
 _DAYS = 10_000_000  # more than days of any calendar: a track's number and a day make one number
+
+
+@dataclass(frozen=True)
+class OtherClocks:
+    """Per point: whether its device has another clock than its vehicle, and the track that it counts in (-1: none)."""
+
+    is_other: np.ndarray
+    owner: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Vehicles:
+    """Per track: number of its device, first and last track of its vehicle, and its place in the vehicle's order."""
+
+    device: np.ndarray
+    first: np.ndarray
+    last: np.ndarray
+    rank: np.ndarray
 
 
 def without_points(tracks: Tracks, is_excluded: np.ndarray) -> Tracks:
@@ -26,52 +43,82 @@ def without_points(tracks: Tracks, is_excluded: np.ndarray) -> Tracks:
     return tracks.pick(np.flatnonzero(~is_excluded), np.flatnonzero(sizes), np.append(0, np.cumsum(sizes[sizes > 0])))
 
 
-def points_of_other_clocks(tracks: Tracks, parameters: ParameterSet) -> np.ndarray:
-    """Per point of a window: whether its device shows on that day another one's movements at another time.
+def on_one_clock(tracks: Tracks, clocks: OtherClocks) -> Tracks:
+    """The tracks without the points that count in none; what counts in the track of another device has no odometer."""
+    if not clocks.is_other.any():
+        return tracks
+    points = np.flatnonzero(clocks.owner >= 0)
+    points = points[np.lexsort((points, tracks.seconds[points], clocks.owner[points]))]
+    owners, first = np.unique(clocks.owner[points], return_index=True)
+    picked = tracks.pick(points, owners, np.append(first, len(points)))
+    return replace(picked, odometer_km=np.where(clocks.is_other[points], np.nan, picked.odometer_km))
 
-    The vehicle's clock is that of the device that moves along with more of the others, then of one that shows
-    four fifths of the most metres, then of the one assigned first: a device that is added later changes no clock.
-    How long they report does not matter: a device that is three hours off and sleeps with reports covered more seconds,
-    slept over a trip and left 20 of 40 km. A day is excluded while the other device reports on it by either clock: what
-    only the excluded device shows then is proven by nobody, and is held. Devices are compared only while both are
-    assigned to the vehicle, by either clock: of one that was exchanged in the register a whole day's 40 km were lost.
+
+def points_of_other_clocks(tracks: Tracks, parameters: ParameterSet) -> OtherClocks:
+    """The points of a window whose device shows on that day another one's movements at another time.
+
+    The vehicle's clock is that of the device assigned first, of equals of the lower id, in every window: a choice by
+    what each window shows paid 40 km on two days under two ids, or a true trip on none, after the first device died.
+    What another clock shows while all others are silent by both clocks (`find_unseen`) counts in the first one's track.
+    Devices are compared only while both are assigned to the vehicle, by either clock: of one that was exchanged in the
+    register a whole day's 40 km were lost.
     """
-    is_other = np.zeros(len(tracks.seconds), dtype=bool)
+    owner = tracks.track_of(np.arange(len(tracks.seconds)))
+    is_other = np.zeros(len(owner), dtype=bool)
+    vehicles = _vehicles(tracks)
+    located = np.flatnonzero(tracks.is_located & np.repeat(vehicles.last - vehicles.first > 1, np.diff(tracks.offsets)))
+    if (vehicles.device == vehicles.device[vehicles.first]).all() or not len(located):
+        return OtherClocks(is_other, owner)
+    points, clock_s, by = _found(tracks, vehicles, located, parameters)
+    own = owner[points]
+    is_other[points], owner[points] = True, -1
+    lowest = np.full(len(vehicles.first), len(vehicles.rank))
+    np.minimum.at(lowest, vehicles.first[own], vehicles.rank[own])
+    is_asked = lowest[vehicles.first[own]] == vehicles.rank[own]  # of several devices with other clocks one measures
+    is_asked &= tracks.is_located[points]
+    points, by = points[is_asked], by[is_asked]
+    is_unseen = find_unseen(
+        points, clock_s[is_asked], own[is_asked], vehicles.first, vehicles.last, vehicles.device,
+        np.flatnonzero(tracks.is_located & ~is_other), tracks.offsets, tracks.seconds, tracks.latitude,
+        tracks.longitude, parameters.gap_split_s,
+    )  # fmt: skip
+    owner[points[is_unseen]] = by[is_unseen]
+    return OtherClocks(is_other, owner)
+
+
+def _vehicles(tracks: Tracks) -> _Vehicles:
     plates, devices = (tracks.index[name].to_numpy(dtype=object) for name in ("plate", "device_id"))
-    vehicle = np.unique(plates, return_inverse=True)[1]  # the tracks of a vehicle follow each other
-    device = np.unique(devices, return_inverse=True)[1]
-    first, last = np.searchsorted(vehicle, vehicle), np.searchsorted(vehicle, vehicle, side="right")
-    if (device == device[first]).all():
-        return is_other
-    located = np.flatnonzero(tracks.is_located & np.repeat(last - first > 1, np.diff(tracks.offsets)))
-    if not len(located):
-        return is_other
-    arrays = (tracks.offsets, tracks.seconds, tracks.latitude, tracks.longitude)
-    companions, moved_m = weigh_tracks(
-        first, last, located, *arrays, parameters.gap_note_s, parameters.impossible_kmh, parameters.outlier_m
-    )
-    most_m = np.maximum.reduceat(moved_m, np.unique(first))[vehicle]
-    order = np.lexsort((device, tracks.since, moved_m < _MOSTLY * most_m, -companions, vehicle))
+    vehicle, device = (np.unique(of, return_inverse=True)[1] for of in (plates, devices))
+    order = np.lexsort((device, tracks.since, vehicle))  # the tracks of a vehicle follow each other
     rank = np.empty(len(order), dtype=np.int64)
     rank[order] = np.arange(len(order))
+    first, last = (np.searchsorted(vehicle, vehicle, side=side) for side in ("left", "right"))
+    return _Vehicles(device, first, last, rank)
+
+
+def _found(
+    tracks: Tracks, vehicles: _Vehicles, located: np.ndarray, parameters: ParameterSet
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Points of other clocks, what each one's differs by (s), and the track that shows its movements."""
     key = _keys(tracks, tracks.track_of(located), located)
     days, low = np.unique(key, return_index=True)
     clock_s, by = find_other_clocks(
-        days // _DAYS, low, np.append(low[1:], len(located)), rank, first, last, device, *tracks.assigned_s,
-        located, *arrays, tracks.odometer_km, parameters.gap_note_s, parameters.compare_step_s, parameters.outlier_m,
+        days // _DAYS, low, np.append(low[1:], len(located)), vehicles.rank, vehicles.first, vehicles.last,
+        vehicles.device, *tracks.assigned_s, located, tracks.offsets, tracks.seconds, tracks.latitude, tracks.longitude,
+        tracks.odometer_km, parameters.gap_note_s, parameters.compare_step_s, parameters.outlier_m,
         parameters.odometer_slack_km, parameters.mean_speed_kmh,
     )  # fmt: skip
-    points = np.flatnonzero(np.repeat(np.isin(np.arange(len(device)), days[by >= 0] // _DAYS), np.diff(tracks.offsets)))
+    is_found = np.isin(np.arange(len(tracks.index)), days[by >= 0] // _DAYS)
+    points = np.flatnonzero(np.repeat(is_found, np.diff(tracks.offsets)))
     key = _keys(tracks, tracks.track_of(points), points)
     at = np.minimum(np.searchsorted(days, key), len(days) - 1)
-    is_found = (days[at] == key) & (by[at] >= 0)
-    points, at = points[is_found], at[is_found]
+    is_of_day = (days[at] == key) & (by[at] >= 0)
+    points, at = points[is_of_day], at[is_of_day]
     seconds = tracks.seconds.copy()
     seconds[points] += clock_s[at]
     by_clock = (tracks, replace(tracks, seconds=seconds))
-    is_shown = np.isin([_keys(clock, by[at], points) for clock in by_clock], days).any(axis=0)
-    is_other[points] = is_shown & np.all([_are_assigned(clock, points, by[at]) for clock in by_clock], axis=0)
-    return is_other
+    is_compared = np.all([_are_assigned(clock, points, by[at]) for clock in by_clock], axis=0)
+    return points[is_compared], clock_s[at][is_compared], by[at][is_compared]
 
 
 def _are_assigned(tracks: Tracks, points: np.ndarray, others: np.ndarray) -> np.ndarray:

@@ -92,7 +92,7 @@ def _what(device: Record, issue: str) -> str:
         return (
             "mostra em outro horário os mesmos movimentos que o equipamento "
             f"{device['primary_device_id']}, que mede as viagens do veículo nesse dia: o relógio de um dos dois está "
-            "errado, e nenhum km usa as posições deste"
+            "errado, e as posições deste só medem km enquanto nenhum outro equipamento transmite"
         )
     if issue == "other_vehicle":
         return (
