@@ -26,8 +26,9 @@ def counted_movements(rows: pd.DataFrame) -> np.ndarray:
 
     Rows of one plate that share `SAME_MOVEMENT_PCT` of the shorter are one group, and one file answers for the group:
     the file whose rows reach over the longest time (a movement under way at the export is shorter than the complete
-    one); of those, the file that reports furthest (a later export may split a movement); of files that agree with it,
-    the file that arrived first. Rows of the chosen file that leave within one minute are one: the longest counts.
+    one); of those, the file that reports furthest (a later export may split a movement), but none without any km where
+    another has some; of files that agree with it, the file that arrived first. Rows of the chosen file that leave
+    within one minute are one: the longest counts, of equals one with km.
     Rows that otherwise overlap inside one file all count, for rule T01 to judge.
     """
     counted = np.ones(len(rows), dtype=bool)
@@ -42,6 +43,7 @@ def counted_movements(rows: pd.DataFrame) -> np.ndarray:
     group[order] = _groups(plate[order], start[order], end[order], export[order])
     shared = np.flatnonzero(np.bincount(group)[group] > 1)
     facts = rows.iloc[shared].assign(group=group[shared], start=start[shared], end=end[shared])
+    facts = facts.assign(is_without_km=facts["reported_km"].isna())
     counted[shared] = _counted_of_groups(facts)
     return counted
 
@@ -50,7 +52,7 @@ def _counted_of_groups(facts: pd.DataFrame) -> np.ndarray:
     chosen = _chosen_exports(facts)
     is_chosen = pd.MultiIndex.from_frame(facts[["group", "file_sha256"]]).isin(pd.MultiIndex.from_frame(chosen))
     keys = facts.assign(at=np.arange(len(facts)), length=facts["end"] - facts["start"])[is_chosen].sort_values(
-        ["group", "start", "length", "row_number"], ascending=[True, True, False, True]
+        ["group", "start", "length", "is_without_km", "row_number"], ascending=[True, True, False, True, True]
     )
     is_repeated = _leaves_again(
         keys["group"].to_numpy(), keys["start"].to_numpy(), keys["length"].to_numpy(), CLOCK_TOLERANCE_S
@@ -71,6 +73,7 @@ def _chosen_exports(facts: pd.DataFrame) -> pd.DataFrame:
             until=("reported_until", "max"),
             movements=("start", "size"),
             km=("km", "sum"),
+            is_without_km=("is_without_km", "all"),
             received_at=("received_at", "min"),
             file_name=("file_name", "min"),
         )
@@ -80,7 +83,8 @@ def _chosen_exports(facts: pd.DataFrame) -> pd.DataFrame:
     widest = reach.groupby(exports["group"]).transform("max")
     complete = exports[reach >= widest - CLOCK_TOLERANCE_S]
     ordered = complete.sort_values(
-        ["group", "until", "movements", "received_at", "file_name"], ascending=[True, False, False, True, True]
+        ["group", "is_without_km", "until", "movements", "received_at", "file_name"],
+        ascending=[True, True, False, False, True, True],
     )
     best = ordered.groupby("group")[["movements", "km"]].transform("first")
     agrees = (ordered["movements"] == best["movements"]) & (

@@ -84,6 +84,15 @@ def test_the_later_export_decides_how_a_movement_is_split():
     assert _counted(rows) == [("second", "06:00:00", 12), ("second", "06:35:00", 18), ("second", "09:00:00", 15)]
 
 
+@pytest.mark.parametrize("empty", ["first", "second"])
+@pytest.mark.parametrize("other", ["first", "second"])
+def test_a_movement_whose_km_one_row_leaves_empty_has_those_of_the_other(empty, other):
+    """20 km were lost where the row without km came first, or last by a later export."""
+    rows = _movements((empty, "06:00:00", "06:30:00", None), (other, "06:00:00", "06:30:00", 20.0))
+    for found in (rows, rows.iloc[::-1].reset_index(drop=True)):
+        assert _counted(found) == [(other, "06:00:00", 20.0)]
+
+
 def test_a_report_that_begins_at_midnight_with_the_rest_of_a_movement_does_not_count():
     rows = _movements(("first", "23:40:00", "00:30:00", 28.5), ("second", "23:59:59", "00:30:00", 17))
     assert _counted(rows) == [("first", "23:40:00", 28.5)]
