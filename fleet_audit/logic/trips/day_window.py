@@ -165,7 +165,8 @@ def segment_day(
     sources = (measured_legs, counted_legs, reported_legs)
     legs = pd.concat([identified(legs[legs["operational_date"] == day]) for legs in sources], ignore_index=True)
     seen = pd.concat([seen, observed_by_positions(keyed, parameters)], ignore_index=True)
-    spans = pd.concat([seen.assign(source="positions"), _observed_by_reports(visit_legs)], ignore_index=True)
+    on_clock = visit_legs[~visit_legs["movement"].isin(parts.loc[parts["is_other_clock"], "movement"])]
+    spans = pd.concat([seen.assign(source="positions"), _observed_by_reports(on_clock)], ignore_index=True)
     rejected = segmentation.rejected.assign(
         date=dates(local_days(segmentation.rejected["recorded_at"], segmentation.rejected["timezone"]))
     )

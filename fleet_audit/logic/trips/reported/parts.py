@@ -14,6 +14,7 @@ from fleet_audit.logic.primitives.intervals import covered_us, intervals, overla
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.trips.distance import measured_km, report_doubt_km
 from fleet_audit.logic.trips.kernels.odometer import resolutions
+from fleet_audit.logic.trips.reported.other_clock import is_other_clock
 from fleet_audit.logic.trips.reported.silent import (
     CLOCK_US,
     REACH_US,
@@ -43,7 +44,7 @@ def counted_parts(
     time with legs of `trips` are compared with them as sums, so that neither two clocks nor other stops matter: what
     they report beyond these, and beyond the doubt of both, was driven in the silences that they reach into, as far as
     the odometer counted there, or `mean_speed_kmh` allows where none did. That part counts, and the rest is evidence
-    only. So the km of one movement count once.
+    only. So the km of one movement count once. A day whose clock is hours off (`other_clock`) is evidence only.
 
     Args:
         visits: rows of `staging.visit_legs`.
@@ -54,8 +55,8 @@ def counted_parts(
 
     Returns:
         The rows, one cut in two where a silence cuts it, with counted_km, superseded_by (trip_id, `observed`, or None:
-        it counts), resolution_km of what the vehicle's reports print, and cut_doubt_km: the doubt of a part that is a
-        difference, else 0.
+        it counts), resolution_km of what the vehicle's reports print, cut_doubt_km: the doubt of a part that is a
+        difference, else 0, and is_other_clock.
     """
     keys = ["plate", "started_at", "ended_at", "file_name", "row_number"]
     visits = visits.sort_values(keys, kind="stable").reset_index(drop=True)
@@ -67,16 +68,37 @@ def counted_parts(
         resolution_km=resolutions(reported_km, vehicles)[of_row],
         superseded_by=None,
         cut_doubt_km=0.0,
+        is_other_clock=False,
     )
     if visits.empty or (trips.empty and spans.empty):
         return visits
+    lasting_s = (legs["ended_at"] - legs["started_at"]).dt.total_seconds().to_numpy()
+    legs = legs.assign(leg_km=measured_km(columns_of(legs) | {"duration_s": lasting_s}, parameters)["km"])
+    is_other = is_other_clock(visits, legs, unseen, parameters)
+    counted = _beside(visits[~is_other].reset_index(drop=True), trips, legs, spans, unseen, parameters)
+    evidence = visits[is_other].assign(superseded_by=OBSERVED, is_other_clock=True)
+    return pd.concat([counted, evidence], ignore_index=True) if len(evidence) else counted
+
+
+def _beside(
+    visits: pd.DataFrame,
+    trips: pd.DataFrame,
+    legs: pd.DataFrame,
+    spans: pd.DataFrame,
+    unseen: pd.DataFrame,
+    parameters: ParameterSet,
+) -> pd.DataFrame:
+    """`counted_parts` of movements whose clock is that of the better sources, give or take minutes."""
+    if visits.empty:
+        return visits
+    reported_km = visits["counted_km"].to_numpy()
     movements, driven = _lasting(visits), _lasting(legs)
     is_cut_at = [legs[name].to_numpy(dtype=bool, na_value=False) for name in ("is_start_in_gap", "is_end_in_gap")]
     by_odometer = _is_by_odometer(legs, trips)
     seen = union(pd.concat([intervals(spans), driven[by_odometer]], ignore_index=True))
     gaps = silences(movements, seen, unseen, driven)
     is_near_at = [cut | near for cut, near in zip(is_cut_at, beside(driven, gaps), strict=True)]
-    legs = _with_paid_km(legs, trips, _reported_share(driven, movements, is_near_at), parameters)
+    legs = _with_paid_km(legs, trips, _reported_share(driven, movements, is_near_at))
     watched_us = covered_us(movements, seen)
     pairs = _same_movements(movements, driven, is_near_at)
     is_shared = np.isin(np.arange(len(visits)), pairs["left"])
@@ -129,12 +151,9 @@ def _reported_share(driven: pd.DataFrame, movements: pd.DataFrame, is_near_at: l
     return share
 
 
-def _with_paid_km(
-    legs: pd.DataFrame, trips: pd.DataFrame, reported_share: np.ndarray, parameters: ParameterSet
-) -> pd.DataFrame:
+def _with_paid_km(legs: pd.DataFrame, trips: pd.DataFrame, reported_share: np.ndarray) -> pd.DataFrame:
     """Legs with the km and the doubt of their trip that are in `reported_share` of them."""
-    lasting_s = (legs["ended_at"] - legs["started_at"]).dt.total_seconds().to_numpy()
-    km = pd.Series(measured_km(columns_of(legs) | {"duration_s": lasting_s}, parameters)["km"], index=legs.index)
+    km = legs["leg_km"]
     whole = km.groupby(legs["trip_id"]).transform("sum")
     share = (km / whole).where(whole > 0, 0.0) * reported_share
     of = trips.set_index("trip_id").reindex(legs["trip_id"])

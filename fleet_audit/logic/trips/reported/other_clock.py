@@ -1,0 +1,74 @@
+"""Days of visit reports whose clock is hours off: their movements repeat what better sources saw at one difference.
+
+Clocks that differ by minutes are allowed for in `parts`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from fleet_audit.logic.primitives.intervals import intervals, overlaps
+from fleet_audit.logic.primitives.parameters import ParameterSet
+from fleet_audit.logic.trips.reported.silent import CLOCK_US, REACH_US
+
+_MOST_CLOCK_US = 14 * 3_600_000_000  # no zone is further from UTC
+_LEAST_KM = 2  # shorter ways, such as those round a yard, are alike at many times
+_LEAST_ALIKE = 2  # movements: the way to work and the way back
+
+
+def is_other_clock(
+    visits: pd.DataFrame, legs: pd.DataFrame, unseen: pd.DataFrame, parameters: ParameterSet
+) -> np.ndarray:
+    """Which movements are of a day of a vehicle's report that shows at another time what `legs` show.
+
+    At one difference of clocks at least two movements, and most of the day, are as long as a leg, in time and in km; at
+    most half as many are so at their own time, or lie in a leg there, or in a silence over which an odometer counted.
+
+    Args:
+        visits: movements with plate, date, started_at, ended_at, reported_km.
+        legs: those of better sources, with leg_km; unseen: `silences.unseen_steps`.
+    """
+    movements = intervals(visits).assign(
+        row=np.arange(len(visits)),
+        date=visits["date"].to_numpy(),
+        km=visits["reported_km"].to_numpy(float, na_value=np.nan),
+    )
+    driven = intervals(legs).assign(leg=np.arange(len(legs)), km=legs["leg_km"].to_numpy(float))
+    pairs = _alike(movements[2 * movements["km"] >= _LEAST_KM], driven[driven["km"] >= _LEAST_KM], parameters)
+    day = ["plate", "date"]
+    beside = pairs.merge(pairs[[*day, "row", "leg", "clock_us"]], on=day, suffixes=("", "_beside"))
+    beside = beside[(beside["clock_us"] - beside["clock_us_beside"]).abs() <= CLOCK_US]
+    counts = beside.groupby([*day, "clock_us"])[["row_beside", "leg_beside"]].nunique().min(axis=1)
+    found = counts.rename("alike").reset_index()
+    found = found.sort_values([*day, "alike", "clock_us"], ascending=[True, True, False, True], kind="stable")
+    found = found.drop_duplicates(day).set_index(day)["alike"]
+    shared = overlaps(movements, driven)
+    shorter_us = np.minimum(_lasting_us(movements)[shared["left"]], _lasting_us(driven)[shared["right"]])
+    inside = shared.loc[2 * shared["overlap_us"] >= shorter_us, "left"]
+    silent = overlaps(movements, intervals(unseen))
+    counted_km = unseen["counted_km"].to_numpy(float)[silent["right"]]
+    driven_there = silent.loc[2 * counted_km >= movements["km"].to_numpy()[silent["left"]], "left"]
+    at_own_time = pairs.loc[pairs["clock_us"].abs() <= REACH_US, "row"]
+    fitting = np.unique(np.concatenate([inside, driven_there, at_own_time])).astype(np.int64)
+    as_it_is = movements.iloc[fitting].groupby(day).size().reindex(found.index, fill_value=0)
+    listed = movements.groupby(day).size().reindex(found.index)
+    is_proven = (found >= _LEAST_ALIKE) & (2 * found > listed) & (2 * as_it_is <= found)
+    is_other: np.ndarray = pd.MultiIndex.from_frame(movements[day]).isin(found.index[is_proven])
+    return is_other
+
+
+def _alike(movements: pd.DataFrame, driven: pd.DataFrame, parameters: ParameterSet) -> pd.DataFrame:
+    """Pairs of a movement and a leg as long in time and in km, with clock_us: how much later the leg began."""
+    names = ["plate", "start_us", "end_us", "km"]  # of 500 vehicles a window has a million pairs
+    pairs = movements[[*names, "row"]].merge(driven[[*names, "leg"]], on="plate", suffixes=("", "_leg"))
+    clock_us, end_clock_us = (pairs[f"{side}_us_leg"] - pairs[f"{side}_us"] for side in ("start", "end"))
+    limit_km = np.maximum(parameters.agree_pct / 100 * pairs["km_leg"], parameters.agree_km)
+    is_alike = (clock_us - end_clock_us).abs() <= CLOCK_US
+    is_alike &= (clock_us.abs() <= _MOST_CLOCK_US) & ((pairs["km"] - pairs["km_leg"]).abs() <= limit_km)
+    pairs = pairs.assign(clock_us=clock_us)[is_alike]
+    return pairs.assign(date=movements["date"].reindex(pairs["row"]).to_numpy())
+
+
+def _lasting_us(spans: pd.DataFrame) -> np.ndarray:
+    return (spans["end_us"] - spans["start_us"]).to_numpy()
