@@ -340,7 +340,7 @@ def test_many_files_leave_a_cursor_of_one_tick(watched):
     while watched.seen() < names:
         requests += watched.one_tick()
         sizes.append(len(watched.cursor))
-    assert len(sizes) == 4
+    assert len(sizes) >= 4  # more where a tick ends by its seconds
     assert max(sizes) < 250 * MAX_FILES_A_TICK
     assert _spans(requests) == [(_days_ago(2), _yesterday())]
     watched.tick()
