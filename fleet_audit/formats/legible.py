@@ -30,6 +30,8 @@ _DATE_LIKE = r"^[0-9]{1,4}[-/.][0-9]{1,2}[-/.][0-9]{1,4}"
 _PLATE_LIKE = r"^[A-Za-z]{3}[\s.\-]{0,3}[0-9][0-9A-Za-z]{3}$"
 _EPOCH = r"^1[0-9]{9}(?:[0-9]{3})?$"  # seconds or milliseconds since 1970, of 2001 to 2033
 _BEYOND_SECONDS = r"(:[0-9]{2})(?:[.,][0-9]+)?(?: ?[aApP][.]?[mM][.]?)?$"
+_EPOCH_DAYS = 62  # before the arrival: other numbers look alike, and positions count up to two months back
+_SPREAD_DAYS = 31  # between the days of one row: driven, received, issued at the end of a month
 _MOST_MEMBERS = 100  # of a ZIP archive: a bundle of a month has one file per day
 
 
@@ -39,21 +41,24 @@ class LegibleText:
 
     Attributes:
         named: the distinct (date, name) of rows that hold both a day and a known name.
+        unnamed: days of rows like these that hold no known name: of a spoilt id, a number of the fleet.
         days: days of all rows, none after the arrival.
         names: known names of all rows.
     """
 
     named: frozenset[tuple[dt.date, str]] = frozenset()
+    unnamed: frozenset[dt.date] = frozenset()
     days: frozenset[dt.date] = frozenset()
     names: frozenset[str] = frozenset()
 
 
 def read_legible(kind: str, content: bytes, today: dt.date, limits: Limits, known: Mapping[str, str]) -> LegibleText:
-    """The days and known names of a file, by the first day and the first name of each row.
+    """The days and known names of a file, by all days and the first name of each row.
 
-    A time without a zone is local. Days are read with the month first where the file writes them so. A number can be an
-    instant (seconds or milliseconds since 1970) where its row has no other day. The tables inside a ZIP archive are
-    read too, as far as they unpack to no more than the size limit.
+    Of several days of a row none shows which one is driven: the first may be that of issue or receipt. Those more than
+    _SPREAD_DAYS before the last are of something else. A time without a zone is local. Days are read with the month
+    first where the file writes them so. A number of telemetry can be an instant (seconds or milliseconds since 1970).
+    The tables inside a ZIP archive are read too, as far as they unpack to no more than the size limit.
 
     Args:
         kind: of telemetry the names are devices, of other files plates in any spelling.
@@ -62,14 +67,20 @@ def read_legible(kind: str, content: bytes, today: dt.date, limits: Limits, know
         known: spelling → name: device ids, or plates without separators in either form.
     """
     cells = _cells(content, limits)
-    days = _days(cells["value"], today, known)
-    # a stable sort: of cells alike the first of the row counts, 18 may be passengers, too
-    dated = cells.merge(days, on="value").sort_values(["row", "rank"], kind="stable").drop_duplicates("row")
+    days = _written_days(cells["value"], today)
+    if kind == "telemetry":
+        days = pd.concat([days, _days_of_numbers(cells["value"], today, known)], ignore_index=True)
+    dated = cells.merge(days, on="value")
+    dated = dated[dated.groupby("row")["date"].transform("max") - dated["date"] <= pd.Timedelta(days=_SPREAD_DAYS)]
     spelled = cells["value"] if kind == "telemetry" else _plates(cells["value"])
+    # the first of a row: 18 may be passengers, too
     named = cells.assign(name=spelled.map(dict(known))).dropna(subset=["name"]).drop_duplicates("row")
-    both = dated[["row", "date"]].merge(named[["row", "name"]], on="row").drop_duplicates(["date", "name"])
+    both = dated[["row", "date"]].merge(named[["row", "name"]], on="row")
+    # the plate of a visit report stands above its rows
+    unnamed = dated.iloc[:0] if kind == "visit_report" else _rows_like(both["row"], cells, dated)
     return LegibleText(
         frozenset(zip(both["date"].dt.date, both["name"], strict=True)),
+        frozenset(unnamed["date"].dt.date),
         frozenset(dated["date"].dt.date),
         frozenset(named["name"]),
     )
@@ -111,25 +122,30 @@ def _tables(content: bytes, limits: Limits) -> Iterator[bytes]:
         return
 
 
-def _days(texts: pd.Series, today: dt.date, known: Mapping[str, str]) -> pd.DataFrame:
-    """value, date, rank of the distinct texts that are a day up to today; of rank 1 where only a number may be one."""
+def _rows_like(rows: pd.Series, cells: pd.DataFrame, dated: pd.DataFrame) -> pd.DataFrame:
+    """What of `dated` is in other rows than these, with at least half as many filled cells: a title has fewer."""
+    filled = cells[cells["value"] != ""].groupby("row").size()
+    is_like = 2 * filled.reindex(dated["row"]).to_numpy() >= filled.reindex(rows).min()
+    return dated[is_like & ~dated["row"].isin(rows).to_numpy()]
+
+
+def _written_days(texts: pd.Series, today: dt.date) -> pd.DataFrame:
+    """value, date of the distinct texts that are a day or an instant up to today."""
     written = texts[matches(texts, _DATE_LIKE)]
     is_month_first = values.writes_month_first(written.str.replace(_BEYOND_SECONDS, r"\1", regex=True))
-    texts, written = texts.drop_duplicates(), written.drop_duplicates()
+    written = written.drop_duplicates()
     bare = written.str.replace(_BEYOND_SECONDS, r"\1", regex=True)
     day = values.days_by_order(bare, is_month_first=is_month_first)
-    day = day.fillna(_local_days(values.instants(written)))
-    number = texts[matches(texts, _EPOCH) & ~texts.isin(list(known)).to_numpy()]
-    seconds = number.str[:10].astype("int64")
-    of_number = _local_days(pd.to_datetime(seconds, unit="s", utc=True))
-    found = pd.concat(
-        [
-            pd.DataFrame({"value": written, "date": day, "rank": 0}),
-            pd.DataFrame({"value": number, "date": of_number, "rank": 1}),
-        ],
-        ignore_index=True,
-    )
+    found = pd.DataFrame({"value": written, "date": day.fillna(_local_days(values.instants(written)))})
     return found[(found["date"] <= pd.Timestamp(today)).fillna(False).to_numpy(dtype=bool)]
+
+
+def _days_of_numbers(texts: pd.Series, today: dt.date, known: Mapping[str, str]) -> pd.DataFrame:
+    """value, date of the distinct numbers that are an instant of the last _EPOCH_DAYS up to today, and no known id."""
+    numbers = texts[matches(texts, _EPOCH) & ~texts.isin(list(known)).to_numpy()].drop_duplicates()
+    day = _local_days(pd.to_datetime(numbers.str[:10].astype("int64"), unit="s", utc=True))
+    is_near = day.between(pd.Timestamp(today) - pd.Timedelta(days=_EPOCH_DAYS), pd.Timestamp(today))
+    return pd.DataFrame({"value": numbers, "date": day})[is_near]
 
 
 def _local_days(instants: pd.Series) -> pd.Series:

@@ -54,22 +54,27 @@ order by refused.received_at, refused.file_name
 def refused_vehicle_days(stores: Stores, reference: Reference, days: Sequence[dt.date]) -> pd.DataFrame:
     """operational_date, source, carrier_code, file_name, reason_pt, plates (null: all) of files not accepted.
 
-    A file concerns the vehicles and days that its rows name; else the vehicles that it names, or all, on the days that
-    `stated_days` or its text give. Where no day is legible it concerns the days from the late window before its arrival
-    on, and each vehicle on its own: one that another source shows on that day is tested (`logic.audit`).
+    A file concerns the vehicles and days that its rows name, and each vehicle on the days of rows beside these that
+    name none; else the vehicles that it names, or all, on the days that `stated_days` and its text give. Where no day
+    is legible it concerns the days from the late window before its arrival on, and each vehicle on its own: one of
+    whose day other files show all is tested (`logic.audit`). Versions of one name concern what any of them does.
     """
     plates = {plate: plate for plate in reference.vehicles["plate"]} | registered_forms(reference.vehicles)
     devices = {device: device for device in reference.devices["device_id"].astype(str)}
-    rows = []
+    found: dict[tuple[dt.date, str, str], tuple[str, set[str]]] = {}
     for file in _unaccepted(stores.warehouse, min(days)).itertuples():
         text = _text(stores, file, devices if file.kind == "telemetry" else plates)
         for day in sorted(_days(file, text, stores.settings).intersection(days)):
             concerned = _plates(file, text, reference, day)
             if concerned is not None:
-                reason = refusal_pt(file.file_name, file.reason_code)
-                rows.append((day, file.kind, ALL_CARRIERS, file.file_name, reason, ",".join(concerned) or None))
-    found = pd.DataFrame(rows, columns=_COLUMNS)
-    return found.drop_duplicates(["operational_date", "source", "file_name"], keep="last")
+                key, reason = (day, file.kind, file.file_name), refusal_pt(file.file_name, file.reason_code)
+                before = found[key][1] if key in found else concerned
+                found[key] = reason, concerned | before if concerned and before else set()
+    rows = [
+        (day, kind, ALL_CARRIERS, name, reason, ",".join(sorted(plates)) or None)
+        for (day, kind, name), (reason, plates) in found.items()
+    ]
+    return pd.DataFrame(rows, columns=_COLUMNS)
 
 
 def refused_files(stores: Stores, first: dt.date, last: dt.date) -> pd.DataFrame:
@@ -83,8 +88,7 @@ def refused_files(stores: Stores, first: dt.date, last: dt.date) -> pd.DataFrame
     touches = []
     for file in rows.itertuples():
         text = _text(stores, file, {})
-        of_file = _days(file, text, stores.settings) | text.days
-        touches.append(any(first <= day <= last for day in of_file))
+        touches.append(any(first <= day <= last for day in _days(file, text, stores.settings)))
     columns = ["file_sha256", "file_name", "kind", "received_at", "archive_path", "reason_code", "size_bytes"]
     return rows.loc[np.array(touches, dtype=bool), columns]
 
@@ -106,27 +110,31 @@ def _text(stores: Stores, file: object, known: Mapping[str, str]) -> LegibleText
 
 
 def _days(file: object, text: LegibleText, settings: Settings) -> set[dt.date]:
-    """The days that a file concerns: those that its rows name, beside a vehicle if any; else see `stated_days`.
+    """The days that a file concerns: those of its rows, where some name vehicles; else also its `stated_days`.
 
     A date in a name may be that of the export: rows that name vehicles and days know better.
     """
     if text.named:
-        return {day for day, _ in text.named}
-    return stated_days(file) or set(text.days) or late_window(file.received_at, settings.late_hours)  # type: ignore[attr-defined]
+        return {day for day, _ in text.named} | text.unnamed
+    return stated_days(file) | text.days or late_window(file.received_at, settings.late_hours)  # type: ignore[attr-defined]
 
 
-def _plates(file: object, text: LegibleText, reference: Reference, day: dt.date) -> list[str] | None:
-    """Plates that a file concerns on one of its days; an empty list for all as one, None for no vehicle.
+def _plates(file: object, text: LegibleText, reference: Reference, day: dt.date) -> set[str] | None:
+    """Plates that a file concerns on one of its days; an empty set for all as one, None for no vehicle.
 
-    Rows that were refused one by one concern the vehicles that they name only.
+    Runs and movements that were refused one by one concern the vehicles that they name only; an id of telemetry may be
+    refused because a spreadsheet spoilt it.
     """
-    valid = reference.vehicles_on(day)["plate"]
-    names = {name for date, name in text.named if date == day} or text.names
-    if not names and file.status == "partial":  # type: ignore[attr-defined]
+    valid = set(reference.vehicles_on(day)["plate"])
+    is_of_rows = file.status == "partial" and file.kind != "telemetry"  # type: ignore[attr-defined]
+    if day in text.unnamed and not is_of_rows:
+        return valid or None
+    names = {name for date, name in text.named if date == day} or set(text.names)
+    if not names and is_of_rows:
         return None
     if not names:
-        return [] if stated_days(file) or text.days else sorted(valid) or None
+        return set() if stated_days(file) or text.days else valid or None
     if file.kind == "telemetry":  # type: ignore[attr-defined]
         devices = valid_on(reference.devices, day)
         names = set(devices.loc[devices["device_id"].astype(str).isin(list(names)), "plate"])
-    return sorted(set(valid).intersection(names)) or None
+    return valid & names or None

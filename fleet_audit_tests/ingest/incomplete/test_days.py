@@ -168,6 +168,37 @@ def test_a_visit_report_that_was_refused_is_missing_for_its_vehicles_on_its_days
     assert [(row["source"], row["plates"]) for row in _rows(arrivals, DAY)] == [("visit_report", PAID)]
 
 
+def test_each_refused_version_of_a_name_counts(arrivals):
+    """The second corrects a part and is refused as well: the vehicle of the first is still missing."""
+    arrivals.drop("bulletins/boletim.csv", bulletin(ROW, _OTHER_ROW))
+    for plates in ([PAID, SEEN_TWICE], [PAID]):
+        lines = ["dev,when", *(f"{DEVICES[plate]},2025-06-10T10:00:00" for plate in plates), ""]
+        arrivals.drop("telemetry/x.csv", "\n".join(lines).encode())
+        arrivals.read()
+    assert [row["plates"] for row in _rows(arrivals, DAY)] == [",".join(sorted([PAID, SEEN_TWICE]))]
+    arrivals.drop("telemetry/x.csv", b"dev,when\n8.6E+14,2025-06-10T10:00:00\n")
+    arrivals.read()
+    assert [row["plates"] for row in _rows(arrivals, DAY)] == [None]
+
+
+def test_rows_whose_vehicle_cannot_be_read_concern_each_vehicle_on_their_days(arrivals):
+    """One id of two was spoilt by a spreadsheet; then both, in a file that is named for the day of its export; then
+    all of a file whose columns are as they should be, so that its rows were refused one by one.
+    """
+    arrivals.drop("bulletins/boletim.csv", bulletin(ROW))
+    lines = ["dev,when", f"{DEVICES[PAID]},2025-06-10T10:00:00", "8.6E+14,2025-06-10T10:00:00", ""]
+    arrivals.drop("telemetry/one.csv", "\n".join(lines).encode())
+    arrivals.read()
+    assert [row["plates"] for row in _rows(arrivals, DAY)] == [",".join(sorted(DEVICES))]
+    arrivals.drop("telemetry/one.csv", telemetry(drive(PAID, "06:30")))
+    spoilt = telemetry(drive(PAID, "06:30")).replace(f"\n{DEVICES[PAID]},".encode(), b"\n8.6E+14,")
+    for content in ("\n".join([lines[0], *lines[2:]]).encode(), spoilt):
+        arrivals.drop("telemetry/export_2025-06-11.csv", content)
+        arrivals.read()
+        found = [[row["plates"] for row in _rows(arrivals, day) if row["file_name"]] for day in (DAY, NEXT)]
+        assert found == [[None], [None]]
+
+
 def test_a_file_in_which_nothing_is_legible_concerns_each_vehicle_in_the_late_window_before_its_arrival(arrivals):
     """It arrived on 11 June, and positions may be 24 h late: it may have held 9, 10 and 11 June."""
     arrivals.drop("telemetry/torn.csv", b"rubbish")
