@@ -118,6 +118,8 @@ def _vehicles() -> Iterator[Vehicle]:
     yield Vehicle("whole km", (day(decimals=0),), within_km=1.0)
     frozen = odometer(day(), lambda r: r.odometer_km - 24 if r.at_s > 7 * HOUR else 1000)
     yield Vehicle("odometer still, ignition on", (frozen,), methods="gps|odometer", findings="O03", is_balanced=None)
+    dead = odometer(day(), lambda r: 1000)
+    yield Vehicle("one reading since before the window", (dead,), methods="gps", is_balanced=None)
     back = odometer(day(), lambda r: r.odometer_km - 15 if r.at_s > 10 * HOUR else r.odometer_km)
     yield Vehicle("odometer turned back", (back,), findings="O01", is_balanced=None)
     jump = odometer(day(), lambda r: r.odometer_km + 60 if r.at_s > 10 * HOUR else r.odometer_km)

@@ -40,7 +40,7 @@ def measured_km(rows: Columns, parameters: ParameterSet) -> dict[str, np.ndarray
     is_valid = np.asarray(rows["is_odometer_valid"], dtype=bool) & ~np.isnan(odometer)
     has_both = is_valid & ~np.isnan(gps)
     compared = np.maximum(odometer - bridged, 0)
-    tolerance = np.maximum(parameters.agree_pct / 100 * compared, parameters.agree_km) + resolution
+    tolerance = _tolerance_km(odometer, gps, compared, parameters) + resolution
     difference = np.abs(odometer - gps)
     is_comparable = 2 * fine >= gps
     is_disputed = has_both & is_comparable & (difference > tolerance + 1e-9)
@@ -68,6 +68,17 @@ def measured_km(rows: Columns, parameters: ParameterSet) -> dict[str, np.ndarray
         "is_agreed": has_both & ~is_disputed & (2 * open_km <= gps),
         "is_disputed": is_disputed,
     }
+
+
+def _tolerance_km(odometer: np.ndarray, gps: np.ndarray, compared: np.ndarray, parameters: ParameterSet) -> np.ndarray:
+    """By how many km odometer and GPS may differ, beside the odometer's resolution.
+
+    One that counted nothing over a path beyond the fixes' error has failed: in whole km, dead, it would measure 0 of a
+    shuttle of 1.4 km.
+    """
+    counting = np.maximum(parameters.agree_pct / 100 * compared, parameters.agree_km)
+    standing = parameters.agree_pct / 100 * gps + parameters.stop_radius_m / 1000
+    return np.where(odometer > 0, counting, np.minimum(counting, standing))
 
 
 def _numbers(rows: Columns, name: str) -> np.ndarray:

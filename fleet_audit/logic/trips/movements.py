@@ -36,6 +36,7 @@ def measure_movements(
     is_unread, is_repaid, has_missed, last_reading = missed_km(
         tracks, steps, (start, end, first_reading, last_reading), parameters
     )
+    is_unread[steps.faults] = True
     if is_repaid.any():
         steps, of_fixes = (replace(of, metres=np.where(is_repaid, 0.0, of.metres)) for of in (steps, of_fixes))
     sums, (number, highest), (_, fastest), driver, (moving_us, moving_steps), (moved, digest) = run_in_threads(

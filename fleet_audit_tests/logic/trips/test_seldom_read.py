@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from fleet_audit_tests.logic.driving import DAY, DEGREE_M, Bus, at
+from fleet_audit_tests.logic.driving import DAY, DEGREE_M, Bus, at, trips_of
 from fleet_audit_tests.logic.trips.test_faulty_devices import SENTINEL_KM, events
 
 Device = Callable[[list[float]], list[float]]
@@ -109,11 +109,69 @@ def test_an_odometer_that_is_read_seldom_and_dies_is_frozen(device: Device, ever
     assert events(shows(bus, device, fault=dies)) == ["frozen"]
 
 
-@pytest.mark.parametrize("value", [123_451.0, 123_450.0, 123_400.0])
-def test_an_odometer_that_died_before_the_window_is_frozen_at_a_round_value_too(value: float) -> None:
-    """Over 24 km of a day: one value, be it a multiple of 50 or 100 km, proves no step that long."""
-    bus = Bus("05:00").park(1800).go(12_000, 42, 30).stand(120).park(1500).go(-12_000, 42, 30).stand(120).park(1500)
-    assert events(shows(bus, lambda counted: [value] * len(counted))) == ["frozen"]
+def shuttles(way_m: float, trips: int) -> Bus:
+    """Trips out and back on the day."""
+    bus = Bus("05:00", odometer_km=123_441.0, resolution_km=0.001).park(1800)
+    for number in range(trips):
+        bus.go(way_m if number % 2 == 0 else -way_m, 42, 30).stand(120).park(1500)
+    return bus
+
+
+def dies_at(value: float) -> Device:
+    return lambda counted: [min(km, value) for km in counted]
+
+
+def with_an_offset(step_km: float) -> Device:
+    return lambda counted: [1000.3 + step_km * math.floor((km - 300) / step_km) for km in counted]
+
+
+@pytest.mark.parametrize("value", [123_441.0, 123_441.3, 123_400.0])
+def test_one_reading_over_less_than_the_greatest_step_of_odometers_accuses_nobody(value: float) -> None:
+    """14 km of a day: it may have died, or count in steps of 100 km. The path measures each trip."""
+    bus = shows(shuttles(1400, 10), lambda counted: [value] * len(counted))
+    assert events(bus) == []
+    trips = trips_of(bus)
+    assert (set(trips["km_method"]), trips["km"].sum()) == ({"gps"}, pytest.approx(14, abs=0.2))
+
+
+def test_an_odometer_that_stands_over_more_than_any_step_is_frozen() -> None:
+    bus = shows(shuttles(14_000, 8), lambda counted: [123_441.0] * len(counted))
+    assert events(bus) == ["frozen"]
+    assert trips_of(bus)["km"].sum() == pytest.approx(112, abs=0.5)
+
+
+@pytest.mark.parametrize("way_m", [800, 1400])
+def test_an_odometer_in_whole_km_that_dies_measures_no_short_trip(way_m: float) -> None:
+    """Each trip alone is within what an odometer in whole km misses: 10 trips of 1.4 km were paid 0 km."""
+    bus = shows(shuttles(way_m, 12), dies_at(123_444.0), fault=in_steps(1))
+    assert events(bus) == ["frozen"]
+    last = trips_of(bus).iloc[-7:]
+    assert set(last["km_method"]) == {"gps"}
+    assert last["km_uncertainty"].astype(float).to_numpy() == pytest.approx([way_m / 10_000] * 7, abs=0.01)
+    assert last["km"].to_numpy() == pytest.approx([way_m / 1000] * 7, abs=0.02)
+
+
+def test_short_trips_of_an_odometer_in_whole_km_are_its_own() -> None:
+    trips = trips_of(shows(shuttles(1400, 10), in_steps(1)))
+    assert set(trips["km_method"]) == {"odometer"}
+    assert trips["km"].sum() == pytest.approx(14, abs=1)
+
+
+@pytest.mark.parametrize("step_km", [50, 100])
+@pytest.mark.parametrize(("way_m", "trips"), [(1400, 10), (24_000, 8)])
+def test_steps_from_any_reading_on_accuse_nobody(step_km: float, way_m: float, trips: int) -> None:
+    bus = shows(shuttles(way_m, trips), with_an_offset(step_km))
+    assert events(bus) == []
+    assert trips_of(bus)["km"].sum() == pytest.approx(way_m / 1000 * trips, rel=0.01)
+
+
+def test_a_bus_that_is_towed_has_an_odometer_that_stands() -> None:
+    """Its ignition is off, and nothing else shows what its odometer counts: those km are in no trip's."""
+    bus = Bus("05:00").park(1800).go(12_000, 20, 60).park(1800)
+    for record in bus.records:
+        record |= {"odometer_km": 1000.3, "ignition": False}
+    assert events(bus) == []
+    assert trips_of(bus)["km"].to_list() == [0.0]
 
 
 @pytest.mark.parametrize("device", [in_steps(5), once_in(5)])
@@ -138,3 +196,20 @@ def test_a_reading_at_ignition_off_that_counts_a_winding_road_is_no_jump(every: 
         return found
 
     assert events(shows(bus, device, fault=lambda counted: [longer * km for km in counted])) == []
+
+
+def once_in_fixes(fixes: int) -> Device:
+    return lambda counted: [counted[number - number % fixes] for number in range(len(counted))]
+
+
+@pytest.mark.parametrize("device", [once_in_fixes(5), in_steps(5)], ids=["once in 5 fixes", "steps of 5 km"])
+def test_a_tracker_off_the_bus_is_named_by_an_odometer_that_is_read_seldom(device: Device) -> None:
+    """35 km counted in 90 min over which the tracker stays where it is."""
+    bus = three_days(60)
+    start = len(bus.records)
+    bus.stand(5400, 60)
+    off = np.random.default_rng(5).normal(0, 5 / DEGREE_M, len(bus.records) - start)
+    for number, record in enumerate(bus.records[start:], 1):
+        record["odometer_km"] += 35 * number / len(off)  # type: ignore[operator]
+        record["latitude"] += off[number - 1]  # type: ignore[operator]
+    assert events(shows(bus, device)) == ["parked"]

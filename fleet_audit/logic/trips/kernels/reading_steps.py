@@ -18,7 +18,8 @@ _STEP_ODDS = 1e6
 _LONGEST_STEP_KM = 10.0
 _BEHIND_SHARE = 0.25
 _LEAST_CHANGES = 3  # two differences may be those of two fine readings after silences
-_ROUND_KM = (100.0, 50.0)
+_GREATEST_STEP_KM = 100.0
+_RARE_STEP_KM = 50.0  # too few differences of one fit into a window
 
 
 @njit(cache=True, nogil=True)
@@ -54,15 +55,16 @@ def find_counting_steps(  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def find_lags(  # type: ignore[no-untyped-def]
-    seconds, lat, lon, odometer, offsets, resolution, radius_m, fine_step_s, compare_step_s, agree_pct,
-    impossible_kmh, odometer_slack_km, least_km,
+    seconds, lat, lon, odometer, ignition, offsets, resolution, radius_m, fine_step_s, compare_step_s, agree_pct,
+    impossible_kmh, odometer_slack_km, least_km, carried_kmh,
 ):  # fmt: skip
     """Kilometres by which a reading of each track may be behind the road, where no step is proven; else 0.
 
     Of a device that is read every so many km, or counts in miles, no difference is below `least_km`, and its readings
     change on the way, where they are behind: its second greatest difference (the greatest may be a hand), at most
-    twice the least one. Of one that counts in
-    steps of 50 or 100 km a window shows too few differences: there all readings are multiples of it, and one changes.
+    twice the least one. Of an odometer that stood over a path, and of whose steps a window shows too few differences,
+    the least one; without any, the greatest step that odometers have: in 100 km one stands for days of short trips.
+    Where one reading repeats over more than that step, it failed.
     """
     result = np.zeros(len(offsets) - 1)
     for track in range(len(offsets) - 1):
@@ -72,15 +74,50 @@ def find_lags(  # type: ignore[no-untyped-def]
         if smallest_km < least_km:
             continue
         if changes >= _LEAST_CHANGES:
-            changes = _changes_on_the_way(
+            on_the_way = _changes_on_the_way(
                 seconds[part], lat[part], lon[part], odometer[part], resolution[track], radius_m, fine_step_s,
                 compare_step_s, agree_pct, limits,
             )  # fmt: skip
-            if changes >= _LEAST_CHANGES:
+            if on_the_way >= _LEAST_CHANGES:
                 result[track] = min(second_km, 2 * smallest_km)
-        if result[track] == 0:
-            result[track] = _round_step_km(seconds[part], odometer[part], limits)
+                continue
+        if changes < _LEAST_CHANGES or smallest_km >= _RARE_STEP_KM:
+            step_km = min(smallest_km, _GREATEST_STEP_KM)
+            doubt_km = radius_m / 1000 + resolution[track]
+            stood_km = _longest_stood_km(
+                seconds[part], lat[part], lon[part], odometer[part], ignition[part], radius_m, carried_kmh
+            )
+            if is_missed(stood_km, 0.0, doubt_km, agree_pct) and not is_missed(stood_km, step_km, doubt_km, agree_pct):
+                result[track] = step_km
     return result
+
+
+@njit(cache=True, nogil=True)
+def _longest_stood_km(seconds, lat, lon, odometer, ignition, radius_m, carried_kmh):  # type: ignore[no-untyped-def]
+    """The longest path over which one reading repeats.
+
+    Without a single fix beside a parked vehicle, and without that on which a ferry or a tow carried it.
+    """
+    place, value = -1, math.nan
+    way_km = longest_km = 0.0
+    for i in range(len(odometer)):
+        if not (math.isnan(lat[i]) or math.isnan(lon[i])):
+            place = i if place < 0 else place
+            piece_m = distance_m(lat[place], lon[place], lat[i], lon[i])
+            is_astray = 0 < i < len(odometer) - 1 and (
+                distance_m(lat[i - 1], lon[i - 1], lat[i + 1], lon[i + 1]) <= radius_m
+            )
+            if piece_m > radius_m and not is_astray:
+                is_carried = ignition[i] == 0 and piece_m * 3.6 <= carried_kmh * (seconds[i] - seconds[i - 1])
+                way_km += 0.0 if is_carried else piece_m / 1000
+                place = i
+        if math.isnan(odometer[i]):
+            continue
+        if odometer[i] == value:
+            longest_km = max(longest_km, way_km)
+        else:
+            value, way_km = odometer[i], 0.0
+    return longest_km
 
 
 @njit(cache=True, nogil=True)
@@ -100,35 +137,6 @@ def _differences(seconds, odometer, least_km, limits):  # type: ignore[no-untype
                 break
         before = i if before < 0 or counted != 0 else before
     return changes, smallest_km, second_km
-
-
-@njit(cache=True, nogil=True)
-def _round_step_km(seconds, odometer, limits):  # type: ignore[no-untyped-def]
-    """100 or 50 km where all readings of a track, other than 0, are multiples of it and change as roads go; else 0.
-
-    One value alone proves no step: an odometer in whole kilometres dies at a multiple of 50 once in 50 times. One in
-    metres whose device counts tenths of a kilometre has multiples of 100 alone, but no road is as long as its changes
-    from one to the next.
-    """
-    impossible_kmh, odometer_slack_km = limits
-    for step_km in _ROUND_KM:
-        is_round, before, changed = True, -1, -1
-        for i in range(len(odometer)):
-            if math.isnan(odometer[i]) or odometer[i] == 0:
-                continue
-            if odometer[i] % step_km != 0:
-                is_round = False
-                break
-            if before >= 0 and odometer[i] != odometer[before]:
-                counted, took_s = odometer[i] - odometer[before], seconds[i] - seconds[changed]
-                if changed >= 0 and not is_plausible(counted, took_s, impossible_kmh, odometer_slack_km):
-                    is_round = False
-                    break
-                changed = i
-            before = i
-        if is_round and changed >= 0:
-            return step_km
-    return 0.0
 
 
 @njit(cache=True, nogil=True)

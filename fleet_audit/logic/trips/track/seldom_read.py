@@ -21,18 +21,25 @@ def with_counting_steps(tracks: Tracks, parameters: ParameterSet) -> Tracks:
     """The tracks with the kilometres in which each one's odometer counts."""
 
     def of_part(offsets: np.ndarray) -> np.ndarray:
-        steps_km: np.ndarray = find_counting_steps(*_read(tracks, offsets, parameters))
+        points, limits = _read(tracks, offsets, parameters)
+        steps_km: np.ndarray = find_counting_steps(*points, *limits)
         return steps_km
 
     return replace(tracks, counting_step_km=np.concatenate(map_in_threads(of_part, tracks.parts())))
 
 
-def _read(tracks: Tracks, offsets: np.ndarray, parameters: ParameterSet) -> tuple[object, ...]:
-    return (
-        tracks.seconds,
-        tracks.latitude,
-        tracks.longitude,
-        tracks.odometer_km,
+def _lags(tracks: Tracks, parameters: ParameterSet) -> np.ndarray:
+    points, limits = _read(tracks, tracks.offsets, parameters)
+    more = (parameters.frozen_km, parameters.carried_max_kmh)
+    lags_km: np.ndarray = find_lags(*points, tracks.ignition, *limits, *more)
+    return lags_km
+
+
+def _read(
+    tracks: Tracks, offsets: np.ndarray, parameters: ParameterSet
+) -> tuple[tuple[np.ndarray, ...], tuple[object, ...]]:
+    points = (tracks.seconds, tracks.latitude, tracks.longitude, tracks.odometer_km)
+    return points, (
         offsets,
         tracks.of_part(tracks.resolution_km, offsets),
         parameters.stop_radius_m,
@@ -55,7 +62,7 @@ def stale_readings(tracks: Tracks, parameters: ParameterSet) -> np.ndarray:
         tracks.offsets,
         tracks.resolution_km,
         tracks.counting_step_km,
-        find_lags(*_read(tracks, tracks.offsets, parameters), parameters.frozen_km),
+        _lags(tracks, parameters),
         parameters.parked_radius_m,
         parameters.frozen_km,
         parameters.reset_below_km,

@@ -124,6 +124,21 @@ def test_a_reading_that_the_next_takes_back_accuses_nobody(kind: str, to_km: flo
     assert not found(audit([trip("T", "06:00", "07:00")], [], devices=devices), rule_id)
 
 
+def test_an_odometer_without_a_usable_reading_is_not_tested():
+    """It may have died, or count in steps of 100 km; a trip that GPS measured against its readings is tested."""
+    trips = [trip("T", "06:00", "07:00", device_id=DEVICE, km_method="gps", km_gps="30.000")]
+    devices = devices_of([], [{"device_id": DEVICE}])
+    silent = rules_not_tested(audit(trips, [], devices=devices), DAY_RULES).set_index("rule_id")["reason_pt"]
+    for rule_id in ("O01", "O02", "O03", "O04"):
+        assert silent[rule_id].startswith(f"1 de 1 veículo não testado ({PLATE}): nenhuma leitura do hodômetro serve")
+    for tested, events in (
+        ([{**trips[0], "km_odometer": "0.000"}], []),
+        (trips, [event("fall", "04:20", "04:40", 9.0)]),
+    ):
+        context = audit(tested, [], devices=devices_of(events, [{"device_id": DEVICE}]))
+        assert "O03" not in set(rules_not_tested(context, DAY_RULES)["rule_id"])
+
+
 def test_a_reset_is_a_contradiction_and_no_fraud():
     context = audit([trip("T", "06:00", "07:00")], [], devices=devices_of([event("reset", "06:20", "06:40", 0.0)]))
     [finding] = found(context, "Q05")

@@ -20,6 +20,7 @@ from fleet_audit.logic.audit.rules.day.presence import unlinked_runs
 from fleet_audit.logic.audit.rules.draft import DEVICE_CONFIDENCE, Draft
 from fleet_audit.logic.audit.rules.row_records import Record
 from fleet_audit.logic.audit.rules.rule import Rule
+from fleet_audit.logic.audit.rules.vehicle_need import VehicleNeed
 from fleet_audit.logic.devices.device_health import UNITS
 from fleet_audit.logic.primitives.computed_once import computed_once
 from fleet_audit.logic.primitives.intervals import intervals, overlaps
@@ -226,13 +227,31 @@ def _counted_alone(context: AuditDay, event: Record) -> str:
     )
 
 
+def _plates_with_odometer(context: AuditDay) -> set[str]:
+    health = context.devices.health
+    return set(health.loc[health["readings"] > 0, "plate"])
+
+
+def _plates_without_usable_reading(context: AuditDay) -> set[str]:
+    """Plates with trips by positions, to none of which a reading belongs, and with no event."""
+    trips = context.trips_of_day[context.trips_of_day["source"] == "positions"]
+    is_measured = trips["km_odometer"].notna() | (trips["km_method"] != "gps")
+    return set(trips["plate"]) - set(trips.loc[is_measured, "plate"]) - set(context.devices.events["plate"])
+
+
+_USABLE_READINGS = VehicleNeed(
+    _plates_with_odometer,
+    _plates_without_usable_reading,
+    "nenhuma leitura do hodômetro serve a uma viagem do dia: ele pode estar parado, ser lido raramente ou contar de "
+    "muitos em muitos km",
+)
 _SENTENCES = {"O01": _fell, "O02": _jumped, "O03": _stood, "O04": _counted_alone}
 
 
 RULES = (
     Rule(
         "O01",
-        "4",
+        "5",
         "C",
         "Hodômetro recua",
         "A leitura do hodômetro caiu sem que o equipamento fosse reiniciado.",
@@ -241,10 +260,11 @@ RULES = (
         amount="paid_doubtful_brl",
         parameters=("fall_km",),
         needs=(ODOMETERS,),
+        vehicle_need=_USABLE_READINGS,
     ),
     Rule(
         "O02",
-        "6",
+        "7",
         "H",
         "Hodômetro salta",
         "A leitura do hodômetro aumentou mais do que um veículo percorre no tempo entre duas leituras.",
@@ -256,10 +276,11 @@ RULES = (
             "odometer_slack_km",
         ),
         needs=(ODOMETERS,),
+        vehicle_need=_USABLE_READINGS,
     ),
     Rule(
         "O03",
-        "5",
+        "6",
         "H",
         "GPS anda, hodômetro parado",
         "As posições mostram o veículo rodando enquanto o hodômetro não conta.",
@@ -268,10 +289,11 @@ RULES = (
         amount="paid_doubtful_brl",
         parameters=("frozen_km",),
         needs=(ODOMETERS_AND_PLACES,),
+        vehicle_need=_USABLE_READINGS,
     ),
     Rule(
         "O04",
-        "5",
+        "6",
         "C",
         "Hodômetro anda, GPS parado",
         "O hodômetro conta enquanto o rastreador não sai do lugar: ele pode estar fora do veículo.",
@@ -284,5 +306,6 @@ RULES = (
             "gap_note_s",
         ),
         needs=(ODOMETERS_AND_PLACES,),
+        vehicle_need=_USABLE_READINGS,
     ),
 )
