@@ -397,6 +397,22 @@ def test_what_runs_declare_beyond_the_billed_trips_of_their_group_is_held_where_
     assert list(found[["declared_run_id", "declared_km", "brl_at_rate"]].itertuples(index=False, name=None)) == held
 
 
+@pytest.mark.parametrize("unpaid", [{"purpose": "deadhead"}, {"purpose": "maintenance"}, {"purpose": "unknown"}])
+def test_no_more_is_held_than_the_trips_without_a_proven_place_can_be_owed(unpaid: dict[str, str]) -> None:
+    """Of 35 km 10 are billed and 5 may be: 20 km that the contract does not pay were held with them."""
+    trips = [
+        trip("T", "06:00", "06:20", "5.00", purpose="unknown", destination_candidates="FR1, GAR"),
+        trip("D", "06:20", "06:40", "20.00", **unpaid),
+        trip("S", "06:40", "07:00", "10.00"),
+    ]
+    nothing = {"rate_brl_per_km": None, "billable_km": "0.00", "variable_cost_brl": "0.00"}
+    billed = {"trip_id": "S", "billable_km": "10.00", "variable_cost_brl": "49.00"}
+    costs = costs_frame({"trip_id": "T", **nothing}, {"trip_id": "D", **nothing}, billed)
+    found = held_runs(audit(trips, [run("R", "06:00", "07:00", "35.00")], costs=costs))
+    assert list(found["declared_km"]) == [Decimal("5.00")]
+    assert list(found["brl_at_rate"]) == [Decimal("25.00")]
+
+
 @pytest.mark.parametrize(
     ("open_km", "billed_km", "declared_km", "held_km", "above_km"),
     [

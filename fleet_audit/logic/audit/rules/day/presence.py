@@ -112,13 +112,15 @@ def runs_of_unproven_trips(context: AuditDay) -> pd.DataFrame:
     """Runs of D in groups of which a trip may be service, for its place is not proven. With `reason`: they are held.
 
     declared_km: what their group declares and was measured beyond its billed km, in proportion to the runs, for what
-    is declared above the measured km is D01's and D02's. Runs of a group of which a trip has no price are none of
-    these, nor is a run that repeats another (D08): it is disallowed.
+    is declared above the measured km is D01's and D02's; at most the km of these trips, for no other can ever be owed:
+    beside a deadhead of 20 km that the contract does not pay, 25 km were held for a trip of 5 km. Runs of a group of
+    which a trip has no price are none of these, nor is a run that repeats another (D08): it is disallowed.
     """
     trips = context.groups.loc[context.groups["declared_km"].notna(), "trip_ids"].explode().dropna()
-    open_trips = context.trips.loc[may_be_service(context.trips), "trip_id"]
+    open_trips = context.trips[may_be_service(context.trips)]
+    open_ids, unmeasured = open_trips["trip_id"], open_trips.loc[open_trips["km_measured"].isna(), "trip_id"]
     unpriced = context.costs.loc[context.costs["variable_cost_brl"].isna(), "trip_id"]
-    groups = trips.index[trips.isin(open_trips)].difference(trips.index[trips.isin(unpriced)])
+    groups = trips.index[trips.isin(open_ids)].difference(trips.index[trips.isin(unpriced)])
     linked = context.groups.loc[groups, "declared_run_ids"].explode().rename("declared_run_id").rename_axis("group")
     runs = context.runs[~context.runs["declared_run_id"].isin(context.repeated_runs["later"])]
     runs = runs.merge(linked.reset_index(), on="declared_run_id")
@@ -127,6 +129,9 @@ def runs_of_unproven_trips(context: AuditDay) -> pd.DataFrame:
     whole = to_hundredths(chosen["declared_km"].where(chosen["measured_km"].isna(), chosen["measured_km"]))
     whole = np.minimum(whole, to_hundredths(chosen["declared_km"]))
     beyond = pd.Series(whole, index=groups) - trips.map(billed).groupby(level=0).sum().reindex(groups)
+    open_hm = pd.Series(to_hundredths(open_trips["km_measured"]), index=open_ids.to_numpy())
+    most = trips.map(open_hm).groupby(level=0).sum().reindex(groups)
+    beyond = beyond.where(groups.isin(trips.index[trips.isin(unmeasured)]), np.minimum(beyond, most))
     return _in_parts(runs, runs["group"].map(beyond).to_numpy(dtype="int64")).assign(reason="place_unproven")
 
 
