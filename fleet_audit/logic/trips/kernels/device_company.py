@@ -177,20 +177,28 @@ def way_km(way, seconds, lat, lon):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def moves_without(standing, driving, seconds, lat, lon, odometer, gap_note_s, outlier_m):  # type: ignore[no-untyped-def]
-    """Whether a device moves in a silence of another one, which is found where it was left and did not count the way.
+    """Whether a device moves in silences of another one, which is found where it was left and did not count the way.
 
-    It counted less than half of it, by an odometer that counts its other trips.
+    It counted less than half of it, by an odometer that counts its other trips, read where it moves next: its first
+    reading on waking may be the last one before, which lost 40 of 120 km. Silences before it ever moves prove nothing:
+    a tracker that was tried out in the garage the evening before it was built in there lost its first 40 km.
     """
     if not _odometer_counts(standing, seconds, lat, lon, odometer, gap_note_s, outlier_m):
         return False
+    has_driven, left, driven_km = False, -1, 0.0
     for at in range(1, len(standing)):
-        left, found = standing[at - 1], standing[at]
-        if seconds[found] - seconds[left] <= gap_note_s:
-            continue
-        if distance_m(lat[left], lon[left], lat[found], lon[found]) <= outlier_m:
-            driven_km = way_km(points_within(driving, seconds, seconds[left], seconds[found]), seconds, lat, lon)
-            if driven_km * 1000 > outlier_m and 2 * (odometer[found] - odometer[left]) < driven_km:
-                return True
+        before, here = standing[at - 1], standing[at]
+        step_m = distance_m(lat[before], lon[before], lat[here], lon[here])
+        is_silence = seconds[here] - seconds[before] > gap_note_s and step_m <= outlier_m
+        if is_silence:
+            left = before if left < 0 else left
+            driven_km += way_km(points_within(driving, seconds, seconds[before], seconds[here]), seconds, lat, lon)
+        moves = not is_silence and has_moved(standing, at, seconds, lat, lon)
+        is_judged = has_driven and (moves or at == len(standing) - 1) and driven_km * 1000 > outlier_m
+        if is_judged and 2 * (odometer[here] - odometer[left] - step_m / 1000) < driven_km:
+            return True
+        if moves:
+            has_driven, left, driven_km = True, -1, 0.0
     return False
 
 

@@ -147,6 +147,36 @@ def test_a_tracker_that_was_tried_out_in_the_garage_measures_after_the_other_one
     assert trips["km"].to_list() == pytest.approx([20.0, 20.0, 20.0, 10.0, 20.0], abs=0.2)
 
 
+@pytest.mark.parametrize("tried", [("20:10", -86_400, 0), ("04:00", 0, 3960)])
+def test_a_tracker_that_was_tried_out_before_it_was_built_in_at_the_garage_measures_its_first_afternoon(
+    tried: tuple[str, int, int],
+) -> None:
+    """Its odometer stood over the 40 km that the other one drove in the morning, and 40 of 80 km were lost."""
+    clock, day_s, lasts_s = tried
+    trial = Bus(at(clock) + day_s, device="D2", odometer_km=9000.0)
+    trial = trial.stand(lasts_s) if lasts_s else trial
+    new = Bus(at("14:00"), device="D2", odometer_km=9000.0).stand(600).to(MILL).stand(600).to(GARAGE).stand(600)
+    trips = trips_of(reported([driven("D1"), trial, new]), tables=BOTH)
+    assert trips["km"].to_list() == pytest.approx([20.0] * 4, abs=0.2)
+
+
+@pytest.mark.parametrize("repeated", [1, 5, 60])
+def test_an_odometer_that_repeats_its_last_reading_on_waking_loses_no_trip_that_it_counts_when_it_moves(
+    repeated: int,
+) -> None:
+    """The 40 km that the second device alone saw were lost, of 120."""
+    bus = driven("D1")
+    asleep_s, last_km = bus.seconds, bus.records[-1]["odometer_km"]
+    bus.driven_m += 40_000
+    bus.unseen(7200)
+    first = len(bus.records) - 1
+    bus.stand(1800).to(MILL).stand(1800).to(GARAGE)
+    for record in bus.records[first : first + repeated]:
+        record["odometer_km"] = last_km
+    other = Bus(asleep_s + 900, device="D2", odometer_km=500.0).stand(300).to(MILL).stand(900).to(GARAGE).stand(600)
+    assert trips_of(reported([bus, other]), tables=BOTH)["km"].sum() == pytest.approx(120.0, abs=1.0)
+
+
 def silent(bus: Bus, start: str, end: str = "47:00") -> Bus:
     """A primary that reported all night, and not from `start` to `end`."""
     night = Bus(at("00:00"), device=bus.device).stand(5 * 3600 - 60)
