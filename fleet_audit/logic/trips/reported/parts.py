@@ -259,12 +259,18 @@ def _credited(
 
 
 def _hidden(movements: pd.DataFrame, seen: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Start and end of each movement without the seen time at its beginning and at its end (microseconds)."""
+    """Start and end of each movement without the seen time at its beginning and at its end (microseconds).
+
+    Two clocks allowed: of a movement that began 1 min before a device woke, the whole time was hidden, and the seen and
+    the hidden km were two trips that share their time.
+    """
     start, end = (movements[name].to_numpy(copy=True) for name in ("start_us", "end_us"))
     pairs = overlaps(movements, seen)
     at, by = pairs["left"].to_numpy(), pairs["right"].to_numpy()
     from_us, to_us = seen["start_us"].to_numpy()[by], seen["end_us"].to_numpy()[by]
-    begins, ends = from_us <= start[at], to_us >= end[at]
+    before_us, after_us = from_us - start[at], end[at] - to_us
+    begins = (before_us <= CLOCK_US) & (before_us <= after_us)
+    ends = (after_us <= CLOCK_US) & (after_us < before_us)
     first, last = start.copy(), end.copy()
     first[at[begins]] = np.minimum(to_us, end[at])[begins]
     last[at[ends]] = np.maximum(from_us, start[at])[ends]

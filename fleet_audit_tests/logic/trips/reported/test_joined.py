@@ -68,6 +68,19 @@ def test_the_beginning_that_only_the_report_saw_is_that_of_the_trip() -> None:
     assert seen.trips["started_at"].min().timestamp() == at("06:00")
 
 
+@pytest.mark.parametrize(("late_s", "woken_s"), [(-60.0, 100.0), (-120.0, 20.0), (-120.0, 100.0)])
+def test_a_report_whose_clock_has_the_trip_begin_before_the_device_wakes_is_of_one_trip(
+    late_s: float, woken_s: float
+) -> None:
+    """Two rows that shared 14 min, one of them of 13.3 km that nobody paid: the device woke after the departure."""
+    watched = Watched("05:00", is_asleep_parked=True)
+    watched.bus.unseen(3600)
+    watched.to(FRONT, 40, then=7200)
+    start = watched.legs[0][0]
+    seen = watched.seen((start + 1200, start + 6000), (start - 4000, start + woken_s), late_s=late_s)
+    assert listed(seen) == [("GAR", "FRE", "service", 40.0)]
+
+
 @pytest.mark.parametrize("with_odometer", [True, False])
 def test_a_silence_in_the_middle_leaves_one_trip(with_odometer: bool) -> None:
     seen = slow_to_the_front().seen((at("06:20"), at("07:30")), with_odometer=with_odometer)
