@@ -1,6 +1,7 @@
 """Coverage of each vehicle-day: complete, partial or silent.
 
-A silent vehicle-day is unknown, never zero km.
+A silent vehicle-day is unknown, never zero km. One with positions is not silent, however far apart they are: a parked
+device that reported every 30 min was "not seen at any moment" on 48 positions a day.
 """
 
 from __future__ import annotations
@@ -52,9 +53,10 @@ def vehicle_day_coverage(
     zones = spans["plate"].map(known["timezone"]).fillna(DEFAULT_ZONE)
     day_spans = clipped_to_day(spans, day, zones)
     seconds = covered_seconds(day_spans)
-    plates = sorted({*known.index, *seconds.index})
-    observed = seconds.reindex(plates)
-    positions = readings.groupby("plate")["positions"].sum().reindex(plates).fillna(0)
+    received = readings.groupby("plate")["positions"].sum()
+    plates = sorted({*known.index, *seconds.index, *received.index})
+    positions = received.reindex(plates).fillna(0)
+    observed = seconds.reindex(plates).mask(lambda own: own.isna() & (positions > 0), 0.0)
     visits = legs[legs["source"] == "visit_report"].groupby("plate").size().reindex(plates).fillna(0)
     share = observed / dt.timedelta(days=1).total_seconds()
     return pd.DataFrame(
@@ -63,7 +65,7 @@ def vehicle_day_coverage(
             "plate": plates,
             "unit_code": known["unit_code"].reindex(plates).to_numpy(),
             "carrier_code": known["carrier_code"].reindex(plates).to_numpy(),
-            "status": np.select([share >= COMPLETE_SHARE, share > 0], ["complete", "partial"], "silent"),
+            "status": np.select([share >= COMPLETE_SHARE, observed.notna()], ["complete", "partial"], "silent"),
             "observed_h": (observed / 3600).round(2).to_numpy(),
             "positions": positions.astype("int64").to_numpy(),
             "visit_legs": visits.astype("int64").to_numpy(),

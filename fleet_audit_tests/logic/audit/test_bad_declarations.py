@@ -161,8 +161,8 @@ def test_a_vehicle_that_nothing_showed_all_cycle_is_accused_of_nothing() -> None
     """Declared every day, planned, with a fixed cost, and its tracker silent: unknown is neither zero nor guilty."""
     silent = [{"operational_date": day, "plate": PLATE, "status": "silent", "positions": 0, "visit_legs": 0}
               for day in DAYS]  # fmt: skip
-    seen = [{"operational_date": day, "plate": OTHER, "status": "complete", "positions": 9, "visit_legs": 0}
-            for day in DAYS]  # fmt: skip
+    seen = [{"operational_date": day, "plate": OTHER, "status": "complete", "observed_h": 24.0, "positions": 9,
+             "visit_legs": 0} for day in DAYS]  # fmt: skip
     runs = [run(f"R{day}", "06:00", "07:00", day=day, operational_date=day, is_date_repaired=False) for day in DAYS]
     alone = [{"match_id": f"M{day}", "operational_date": day, "plate": PLATE, "trip_ids": [], "kind": "declared_only",
               "declared_run_ids": [f"R{day}"], "declared_km": "30.00", "is_exceeding": False}

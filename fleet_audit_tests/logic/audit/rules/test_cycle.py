@@ -58,8 +58,8 @@ def calibrated(day: dt.date, odometer: str, gps: str, **more: object) -> dict:
 
 def a_cycle(last: dt.date = CYCLE.end, runs: Sequence[dict] = (), **parts: list[dict] | pd.DataFrame) -> AuditCycle:
     """The results of a cycle run until a day; both vehicles were seen on each of its days."""
-    seen = [{"operational_date": day, "plate": plate, "status": "complete", "positions": 9, "visit_legs": 0}
-            for day in DAYS if day <= last for plate in (PLATE, OTHER)]  # fmt: skip
+    seen = [{"operational_date": day, "plate": plate, "status": "complete", "observed_h": 24.0, "positions": 9,
+             "visit_legs": 0} for day in DAYS if day <= last for plate in (PLATE, OTHER)]  # fmt: skip
     given = {"trips": [], "matches": [], "calibrations": [], "coverage": seen, "fixed_costs": [], "day_findings": [],
              "plan": [], "calendar": []}  # fmt: skip
     given |= parts
@@ -416,8 +416,12 @@ def test_v04_counts_working_days_that_were_seen_and_had_no_service():
     assert f"5 de {len(working)} dias úteis" in row["explanation_pt"]
     assert not found(a_cycle(trips=[worked(day) for day in DAYS if day not in set(working[:4])], **parts), "V04")
     silent = [{"operational_date": day, "plate": PLATE, "status": "silent" if day in idle else "complete",
-               "positions": 0, "visit_legs": 0} for day in DAYS]  # fmt: skip
+               "observed_h": 24.0, "positions": 0, "visit_legs": 0} for day in DAYS]  # fmt: skip
     assert not found(a_cycle(trips=trips, coverage=silent, **parts), "V04")
+    for positions in (1, 23, 24, 48):  # of lone positions, as of a parked device that reports every 30 min
+        lone = [{"operational_date": day, "plate": PLATE, "status": "partial", "observed_h": 0.0,
+                 "positions": positions, "visit_legs": 0} for day in DAYS]  # fmt: skip
+        assert bool(found(a_cycle(trips=trips, coverage=lone, **parts), "V04")) is (positions >= 24)
     assert not found(a_cycle(DAYS[-2], trips=trips, **parts), "V04")
 
 
@@ -434,8 +438,8 @@ def with_reserve(*trips: dict, status: str = "complete", last: dt.date = CYCLE.e
         "calendar": [{"date": day, "unit_code": "UCP", "day_type": "util"} for day in days],
         "fixed_costs": [{"operational_date": day, "plate": plate, "contract_id": "CT1", "amount_brl": "100.00",
                          "parameters_version": "p"} for day in days for plate in (PLATE, OTHER)],
-        "coverage": [{"operational_date": day, "plate": plate, "status": status, "positions": 9, "visit_legs": 0}
-                     for day in DAYS for plate in (PLATE, OTHER)],
+        "coverage": [{"operational_date": day, "plate": plate, "status": status, "observed_h": 24.0, "positions": 9,
+                      "visit_legs": 0} for day in DAYS for plate in (PLATE, OTHER)],
         "trips": list(trips),
     }  # fmt: skip
     vehicles = VEHICLES.assign(status=["ativo", "reserva"], titular_plate=[None, PLATE])
@@ -572,7 +576,7 @@ def test_t06_days_without_data_may_have_held_the_trips():
     trips = [worked(day) for day in DAYS[:20]]
     assert found(a_cycle(trips=trips, plan=plan), "T06")
     silent = [{"operational_date": day, "plate": PLATE, "status": "complete" if number < 20 else "silent",
-               "positions": 0, "visit_legs": 0} for number, day in enumerate(DAYS)]  # fmt: skip
+               "observed_h": 24.0, "positions": 0, "visit_legs": 0} for number, day in enumerate(DAYS)]  # fmt: skip
     assert not found(a_cycle(trips=trips, plan=plan, coverage=silent), "T06")
 
 

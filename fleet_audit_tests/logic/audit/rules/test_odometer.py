@@ -325,6 +325,8 @@ def test_q02_concerns_only_vehicles_that_ought_to_send():
     for changed in ({"registered": without_device}, {"vehicles": reserve}):
         assert not found(audit([trip("T", "06:00", "07:00")], [], watched, **changed), "Q02")
     assert not found(audit([trip("T", "06:00", "07:00")], [], reported), "Q02")
+    lone = devices_of([], [{"device_id": "D2", "plate": OTHER, "positions": 48}])
+    assert not found(audit([trip("T", "06:00", "07:00")], [], watched, devices=lone), "Q02")
     both = [*watched, span("05:00", "06:00", plate=OTHER)]
     assert not found(audit([trip("T", "06:00", "07:00")], [], both), "Q02")
 

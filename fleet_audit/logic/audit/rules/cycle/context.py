@@ -27,6 +27,8 @@ from fleet_audit.schema.derive import empty_frame
 from fleet_audit.schema.facts import DECLARED_RUNS, TRIPS
 from fleet_audit.schema.reference import FIXED_COSTS, INVOICES, VEHICLES
 
+_DAY_S = 86_400
+
 
 @dataclass(frozen=True)
 class AuditCycle(TripAndRunRecords):
@@ -107,6 +109,20 @@ class AuditCycle(TripAndRunRecords):
             own = pd.MultiIndex.from_frame(gaps[["operational_date", "plate"]].astype(object))
             flags |= (rows.isin(own) | rows.get_level_values(0).isin(of_all)) & is_concerned
         return pd.Series(flags, index=self.coverage.index)
+
+    @cached_property
+    def seen_days(self) -> pd.DataFrame:
+        """plate, operational_date of the days on which a vehicle was seen, and no source of it is incomplete.
+
+        Where no stretch of time was observed there must be as many positions as fill the day in steps of gap_split_s:
+        those of a parked device that reports every 30 min do; of one position a day nobody knows what lies between.
+        """
+        observed_h, positions = (
+            self.coverage[name].astype("float64").fillna(0) for name in ("observed_h", "positions")
+        )
+        is_filled = positions * self.parameters.gap_split_s >= _DAY_S
+        is_seen = (self.coverage["status"] != "silent") & ((observed_h > 0) | is_filled) & ~self.is_unobserved
+        return self.coverage.loc[is_seen, ["plate", "operational_date"]]
 
     @cached_property
     def run_days(self) -> int:

@@ -171,10 +171,8 @@ def _paid_working_days(context: AuditCycle) -> pd.DataFrame:
     days = days.assign(is_unknown=~days["unit_code"].isin(context.units_with_calendar))
     days = days[days["is_util"].notna() | days["is_unknown"]]
     served = context.trips.loc[context.trips["purpose"] == "service", ["plate", "operational_date"]].drop_duplicates()
-    is_seen = (context.coverage["status"] != "silent") & ~context.is_unobserved
-    seen = context.coverage.loc[is_seen, ["plate", "operational_date"]]
     days = days.merge(served.assign(is_served=True), on=["plate", "operational_date"], how="left")
-    days = days.merge(seen.assign(is_seen=True), on=["plate", "operational_date"], how="left")
+    days = days.merge(context.seen_days.assign(is_seen=True), on=["plate", "operational_date"], how="left")
     perhaps = context.perhaps_service[["plate", "operational_date"]].drop_duplicates()
     days = days.merge(perhaps.assign(is_perhaps=True), on=["plate", "operational_date"], how="left")
     is_perhaps_idle = days["is_seen"].notna() & days["is_served"].isna() & ~days["is_unknown"]
@@ -202,7 +200,7 @@ def _idle(context: AuditCycle, plate: str, days: pd.DataFrame) -> Draft:
 RULES = (
     Rule(
         "V04",
-        "5",
+        "6",
         "H",
         "Custo fixo sem operação",
         "O veículo tem custo fixo e não teve viagem de serviço em muitos dias úteis do ciclo.",

@@ -95,9 +95,8 @@ def _planned(context: AuditCycle) -> list[_PlannedVehicle]:
     plan = context.plan[(context.plan["cycle_start"] == context.cycle.start) & context.plan["planned_trips"].notna()]
     trips = dict(tuple(context.trips[context.trips["purpose"] == "service"].groupby("plate")))
     keys = ["plate", "operational_date"]
-    seen = context.coverage.loc[(context.coverage["status"] != "silent") & ~context.is_unobserved, keys]
     under_contract = context.registered.loc[context.registered["contract_id"].notna(), keys]
-    unseen = 1 - seen.merge(under_contract, on=keys).groupby("plate").size() / context.cycle.length
+    unseen = 1 - context.seen_days.merge(under_contract, on=keys).groupby("plate").size() / context.cycle.length
     perhaps = context.perhaps_service.groupby("plate").size()
     found = []
     for plate, rows in plan.groupby("plate", sort=True):
@@ -165,7 +164,7 @@ RULES = (
     ),
     Rule(
         "T06",
-        "6",
+        "7",
         "H",
         "Menos viagens que o planejado",
         "O veículo fez no ciclo menos viagens de serviço do que o plano prevê.",

@@ -19,15 +19,16 @@ from fleet_audit.logic.trips.coverage import clipped_to_day
 def silent_fleets(context: AuditDay) -> list[Draft]:
     """Q02: of a carrier's vehicles in a unit, more than silent_fleet_pct were not seen on D.
 
-    One position alone shows no time in which a vehicle was seen.
-    Vehicles with a device count, without those seen only by visit reports, those whose positions that were accepted
-    show nothing of D while others were refused, and without a reserve that was not seen at all in the window: it may be
-    parked without power.
+    A position is enough to be seen, however far from the next: a parked device may report every 30 min. Vehicles with
+    a device count, without those seen only by visit reports, those whose positions that were accepted show nothing of D
+    while others were refused, and without a reserve that was not seen at all in the window: it may be parked without
+    power.
     """
     expected = _expected(context)
     zones = expected.set_index("plate")["timezone"]
     spans = context.spans[context.spans["plate"].isin(expected["plate"])]
-    seen = clipped_to_day(spans, context.day, spans["plate"].map(zones))["plate"]
+    observed = clipped_to_day(spans, context.day, spans["plate"].map(zones))["plate"]
+    seen = {*observed, *context.devices.health["plate"]}
     expected = expected.assign(is_silent=~expected["plate"].isin(seen))
     expected = expected[~(expected["is_silent"] & expected["plate"].isin(context.plates_with_refused_positions))]
     found = []
@@ -73,7 +74,7 @@ def _has_devices(context: AuditDay) -> bool:
 RULES = (
     Rule(
         "Q02",
-        "3",
+        "4",
         "H",
         "Veículos-dia sem dado",
         "Veículos da frota não foram vistos em nenhum momento do dia: o que fizeram não é conhecido.",
