@@ -124,7 +124,7 @@ def audit(trips: list[dict], runs: list[dict], spans: list[dict] | None = None, 
         runs=matched,
         matching=match(
             trip_table, shifted_for_matching(matched, offsets, devices.health), CONTRACTS, DEFAULT_PARAMETERS,
-            set(duplicates(matched, DEFAULT_PARAMETERS)["later"]),
+            set(duplicates(matched, VEHICLES, DEFAULT_PARAMETERS)["later"]),
             trips_of_next_day(matched, trip_table, DEFAULT_PARAMETERS),
         ),
         clock_offsets=offsets,

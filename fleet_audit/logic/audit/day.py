@@ -108,7 +108,7 @@ def day_context(inputs: DayInputs, reference: Reference, parameters: ParameterSe
     runs = repair_dates(inputs.runs, trips, reference.shifts, vehicles, parameters)
     offsets = minute_offsets(runs, trips, parameters)
     at_device_time = shifted_for_matching(runs, offsets, inputs.devices.health)
-    repeats = set(duplicates(runs, parameters)["later"])
+    repeats = set(duplicates(runs, vehicles, parameters)["later"])
     postponed = trips_of_next_day(runs, trips, parameters)
     return AuditDay(
         day=day,

@@ -17,8 +17,12 @@ from fleet_audit.logic.reference.named_places import plain_place
 _PLACES = ("origin_code", "destination_code", "origin_text", "destination_text")
 
 
-def duplicates(runs: pd.DataFrame, parameters: ParameterSet) -> pd.DataFrame:
+def duplicates(runs: pd.DataFrame, vehicles: pd.DataFrame, parameters: ParameterSet) -> pd.DataFrame:
     """Runs that repeat an earlier one, each with the nearest: later, earlier (declared_run_id), apart_s, is_nowhere.
+
+    Of runs of two carriers the one of the vehicle's own carrier (`vehicles`: plate, carrier_code) is the earlier,
+    whenever it starts and whatever its number: another carrier sent the runs of a bus that is not its own, and the
+    owner was accused of declaring them twice. is_foreign: such a later one.
 
     Places are the same when their codes or their texts, folded and without stray dots, are, or both are empty. A run
     that begins when the other is over and whose reading continues the other's is the next run, not the same again. Runs
@@ -55,22 +59,32 @@ def duplicates(runs: pd.DataFrame, parameters: ParameterSet) -> pd.DataFrame:
     read = [sound[name].to_numpy(dtype=float, na_value=np.nan) for name in READINGS]
     is_same_reading = np.logical_and(*(km[first] == km[second] for km in read))
     is_other_night = (written[first] != written[second]) & ~is_same_reading
+    is_foreign = _of_another_carrier(runs, vehicles)
+    is_turned = is_foreign[first] & ~is_foreign[second]
+    later, earlier = np.where(is_turned, first, second), np.where(is_turned, second, first)
     found = pd.DataFrame(
         {
-            "later": runs["declared_run_id"].to_numpy()[second],
-            "earlier": runs["declared_run_id"].to_numpy()[first],
+            "later": runs["declared_run_id"].to_numpy()[later],
+            "earlier": runs["declared_run_id"].to_numpy()[earlier],
             "apart_s": (start[second] - start[first]) / 1e6,
             "is_nowhere": is_nowhere,
-            "first": first,
-            "second": second,
+            "is_foreign": is_foreign[later] & ~is_foreign[earlier],
+            "at": later,
+            "of": earlier,
         }
     )
     found = (
         found[is_same & ~is_next & ~is_other_night]
-        .sort_values(["second", "first"])
-        .drop_duplicates("second", keep="last")
+        .sort_values(["at", "is_foreign", "apart_s", "of"], ascending=[True, False, True, False])
+        .drop_duplicates("at")
     )
-    return found[["later", "earlier", "apart_s", "is_nowhere"]].reset_index(drop=True)
+    return found.drop(columns=["at", "of"]).reset_index(drop=True)
+
+
+def _of_another_carrier(runs: pd.DataFrame, vehicles: pd.DataFrame) -> np.ndarray:
+    owners = runs["plate"].map(dict(zip(vehicles["plate"], vehicles["carrier_code"], strict=True)))
+    is_known = runs["carrier_code"].notna() & owners.notna()
+    return (is_known & (runs["carrier_code"].astype(object) != owners)).to_numpy(dtype=bool)
 
 
 def folded_places(texts: pd.Series) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from decimal import Decimal
 
+import pandas as pd
 import pytest
 
 from fleet_audit_tests.logic.audit_sample import DAY, OTHER, audit, found, run, trip
@@ -59,6 +60,30 @@ def test_d08_three_copies_are_two_findings() -> None:
     runs = [run(number, "07:43", "08:46", **PLACES) for number in ("3", "1", "2")]
     findings = found(audit(TRIPS, runs), "D08")
     assert sorted(finding["declared_run_id"] for finding in findings) == ["2", "3"]
+
+
+@pytest.mark.parametrize("start", ["07:40", "07:43", "07:46"])
+@pytest.mark.parametrize("number", ["10", "901"])
+def test_d08_of_two_carriers_the_one_whose_bus_it_is_declared_the_run_first(start: str, number: str) -> None:
+    """The bus is CONLOG's. VIASUL sent its run as well, and CONLOG lost R$ 120,00 as if it had declared it twice."""
+    foreign = run(number, start, "08:46", "28", **PLACES, carrier_code="VIASUL")
+    context = audit(TRIPS, [run("700", "07:43", "08:46", "28", **PLACES), foreign])
+    [finding] = found(context, "D08")
+    assert (finding["declared_run_id"], finding["carrier_code"]) == (number, "VIASUL")
+    assert pd.isna(finding["trip_id"])
+    assert (finding["km_at_stake"], finding["brl_at_stake"]) == (Decimal("28.00"), Decimal("137.20"))
+    assert "ata 700" not in finding["explanation_pt"]
+    assert finding["evidence"]["declared_run_ids"] == [number]
+    assert not found(context, "D01")
+    assert list(context.groups["declared_km"]) == [Decimal("28.00")]
+
+
+def test_d08_of_two_copies_by_another_carrier_both_repeat_the_owners_run() -> None:
+    copies = [run(number, start, "08:46", "28", **PLACES, carrier_code="VIASUL")
+              for number, start in (("1", "07:42"), ("2", "07:44"))]  # fmt: skip
+    findings = found(audit(TRIPS, [*copies, run("9", "07:43", "08:46", "28", **PLACES)]), "D08")
+    assert {(row["declared_run_id"], row["carrier_code"]) for row in findings} == {("1", "VIASUL"), ("2", "VIASUL")}
+    assert len(found(audit(TRIPS, copies), "D08")) == 1
 
 
 def test_d08_a_shuttle_that_continues_its_own_reading_is_the_next_run() -> None:

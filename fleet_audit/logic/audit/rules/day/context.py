@@ -128,7 +128,7 @@ class AuditDay(TripAndRunRecords):
     @cached_property
     def repeated_runs(self) -> pd.DataFrame:
         """`repeats.duplicates` of the runs."""
-        return duplicates(self.runs, self.parameters)
+        return duplicates(self.runs, self.vehicles, self.parameters)
 
     @cached_property
     def groups(self) -> pd.DataFrame:

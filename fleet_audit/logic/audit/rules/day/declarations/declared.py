@@ -21,7 +21,8 @@ _DATED_BY_TRIP, _DATED_BY_READINGS = 0.98, GRADE_CONFIDENCE["C"]
 def declared_twice(context: AuditDay) -> list[Draft]:
     """D08: an earlier run of the plate starts within same_run_s, between the same places. The later row is accused.
 
-    One of 0 km repeats nothing that could be paid.
+    One of 0 km repeats nothing that could be paid. One that another carrier than the vehicle's declares is its own
+    affair: the finding names that carrier, and shows it neither the run nor the trip of the vehicle's carrier.
     """
     pairs = context.repeated_runs
     pairs = pairs[pairs["later"].isin(context.runs_of_day.loc[claims_km(context.runs_of_day), "declared_run_id"])]
@@ -29,12 +30,13 @@ def declared_twice(context: AuditDay) -> list[Draft]:
     drafts = []
     for pair in pairs.itertuples():
         later, earlier = runs[pair.later], runs[pair.earlier]
-        zone = context.zone(later["plate"])
+        zone, trips = context.zone(later["plate"]), tuple(context.trips_of_run.get(pair.later, ()))
+        original = "ata que a transportadora do veículo declarou" if pair.is_foreign else sentences.run(earlier)
         drafts.append(
             Draft(
                 "D08",
                 later["plate"],
-                f"A {sentences.run(later)} repete a {sentences.run(earlier)}: mesmo veículo {later['plate']}, saídas "
+                f"A {sentences.run(later)} repete a {original}: mesmo veículo {later['plate']}, saídas "
                 "em "
                 f"{sentences.local_day(later['started_at'], zone)} às {sentences.clock(earlier['started_at'], zone)} "
                 "e às "
@@ -42,10 +44,10 @@ def declared_twice(context: AuditDay) -> list[Draft]:
                 "foram "
                 "declarados duas vezes.",
                 (1 - 0.05 * pair.apart_s / context.parameters.same_run_s) * (0.8 if pair.is_nowhere else 1.0),
-                tuple(context.trips_of_run.get(pair.later, ())),
-                (pair.later, pair.earlier),
+                () if pair.is_foreign else trips,
+                (pair.later,) if pair.is_foreign else (pair.later, pair.earlier),
                 later["declared_km"],
-                context.rate_of(context.trips_of_run.get(pair.later, ()), [pair.later]),
+                context.rate_of(trips, [pair.later]),
                 {"starts_apart_s": pair.apart_s},
             )
         )
@@ -120,7 +122,7 @@ def _has_route_km(context: AuditDay) -> bool:
 RULES = (
     Rule(
         "D08",
-        "3",
+        "4",
         "C",
         "Corrida declarada duas vezes",
         "Duas atas declaram a mesma corrida: mesmo veículo, mesmo horário, mesmos locais.",
