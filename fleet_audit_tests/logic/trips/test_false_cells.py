@@ -23,13 +23,18 @@ def ends(bus: Bus, *pois: dict) -> list[tuple]:
     return [row[:3] for row in facts(paid(bus, pois=(*pois, GARAGE_PLACE)))]
 
 
-def test_a_receiver_that_sticks_at_a_front_proves_it_for_no_stop_that_the_odometer_puts_elsewhere() -> None:
+def stuck_until_back(back_m: float) -> Bus:
+    """40 km to the front, stuck there over a stand 50 km beyond it until the vehicle is at `back_m`, and home."""
     bus = Bus("05:00").park(3600).to(FRONT).park(1800)
     first = len(bus.records) - 2
-    bus.to(90_000).park(4 * 3600).to(FRONT)
+    bus.to(90_000).park(4 * 3600).to(back_m)
     end = len(bus.records)
-    bus = stuck(rounded(bus.park(1800).to(GARAGE).park(1800)), first, end)
-    trips = paid(bus, pois=(place("FRE", "frente", FRONT, 3000), GARAGE_PLACE))
+    bus.park(1800)
+    return stuck(rounded(bus if back_m == GARAGE else bus.to(GARAGE).park(1800)), first, end)
+
+
+def test_a_receiver_that_sticks_at_a_front_proves_it_for_no_stop_that_the_odometer_puts_elsewhere() -> None:
+    trips = paid(stuck_until_back(MILL), pois=(place("FRE", "frente", FRONT, 3000), GARAGE_PLACE))
     assert [row[:3] for row in facts(trips)] == [
         (None, "FRE", "service"),
         ("FRE", None, "service"),
@@ -37,7 +42,17 @@ def test_a_receiver_that_sticks_at_a_front_proves_it_for_no_stop_that_the_odomet
         (None, None, "unknown"),
     ]
     assert may_be_service(trips).tolist() == [False, False, True, True]
-    assert "admitem origem em qualquer lugar e destino em qualquer lugar." in trips["cost_reason"].iloc[2]
+    assert "admitem origem em qualquer lugar." in trips["cost_reason"].iloc[2]
+
+
+def test_a_receiver_that_sticks_until_the_vehicle_is_back_proves_the_place_from_which_it_then_goes_on() -> None:
+    """The next cell on the way home follows it: both ways to the front were held."""
+    assert ends(stuck_until_back(FRONT), place("FRE", "frente", FRONT, 3000)) == [
+        (None, "FRE", "service"),
+        ("FRE", None, "service"),
+        (None, "FRE", "service"),
+        ("FRE", None, "service"),
+    ]
 
 
 @pytest.mark.parametrize("away_m", [3000, 6000])
@@ -72,6 +87,17 @@ def test_a_vehicle_that_works_within_one_cell_keeps_its_place_however_often_it_m
     trips = facts(paid(rounded(bus.to(GARAGE).park(1800)), pois=(place("FRE", "frente", FRONT, 1900), GARAGE_PLACE)))
     assert [row[:3] for row in trips] == [(None, "FRE", "service"), ("FRE", None, "service")]
     assert float(trips[1][3]) == pytest.approx(40.4, abs=0.11)
+
+
+@pytest.mark.parametrize("rounds", [2, 3])
+def test_a_vehicle_that_drives_rounds_longer_than_its_cell_keeps_the_place_from_which_it_goes_home(rounds: int) -> None:
+    """Rounds of 1.6 km on the front, each beside a stand of 30 min: the next cell on the way home follows the last."""
+    bus = Bus("03:00").park(3600).to(FRONT - 200).park(1800)
+    for _ in range(rounds):
+        bus.to(FRONT + 600, 20).to(FRONT - 200, 20).park(1800)
+    trips = ends(rounded(bus.to(GARAGE).park(1800)), place("FRE", "frente", FRONT, 1900))
+    assert trips[0] == (None, "FRE", "service")
+    assert trips[-1] == ("FRE", None, "service")
 
 
 def test_a_receiver_that_sticks_over_one_way_out_of_its_cell_stays_false_where_the_vehicle_stands_next() -> None:

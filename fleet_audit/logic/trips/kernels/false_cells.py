@@ -23,10 +23,11 @@ def find_false_cells(  # type: ignore[no-untyped-def]
 
     Cells that repeat each other are false from where the odometer counted more since the vehicle last stood than a way
     across two units of the last digit: five moves of 0.75 km within a front's cell are no way out of it, but three of
-    2.4 km are, though the vehicle stands between them. Of two that follow each other further apart than was counted
-    between them, one is false, and nothing shows which: both are, and so are their repetitions for which the same
-    holds. A cell between two equal ones that it is too far from is false alone. A reading that nothing can have counted
-    begins anew.
+    2.4 km are, though the vehicle stands between them. So it is counted back from their end, too, where the next cell
+    can follow them: the way home of a bus that drove two rounds of 1.6 km on a front was held. Of two that follow each
+    other further apart than was counted between them, one is false, and nothing shows which: both are, and so are their
+    repetitions for which the same holds. A cell between two equal ones that it is too far from is false alone. A
+    reading that nothing can have counted begins anew.
     """
     for track in range(len(offsets) - 1):
         low, high = offsets[track], offsets[track + 1]
@@ -36,6 +37,8 @@ def find_false_cells(  # type: ignore[no-untyped-def]
         km, begins = _counted(seconds, odometer, point, impossible_kmh, slack_km)
         first, last = _equal_cells(lat, lon, point, begins)
         is_lone = _lone_runs(lat, lon, grid_m, point, km, begins, first, last, resolution[track], agree_pct)
+        stand_s = max(stop_s, 3600 * resolution[track] / standing_kmh)
+        is_far = np.zeros((2, len(point)), dtype=np.bool_)  # from the last anchor before it, and the next one after it
         before = start = -1  # the run before, and the cell that the run repeats since the vehicle last stood
         for run in range(len(first)):
             if is_lone[run]:
@@ -44,9 +47,8 @@ def find_false_cells(  # type: ignore[no-untyped-def]
             is_anew = before < 0 or begins[first[run]]
             if is_anew or not _is_equal(lat, lon, point[first[before]], point[first[run]]):
                 start = first[run]
-            stand_s = max(stop_s, 3600 * resolution[track] / standing_kmh)
             start = _lose_repeated(
-                seconds, lat, grid_m, point, km, start, first[run], last[run], resolution[track], stand_s, is_false
+                seconds, lat, grid_m, point, km, start, first[run], last[run], resolution[track], stand_s, is_far[0]
             )
             if not is_anew:
                 apart_km = _apart_km(lat, lon, grid_m, point[first[before]], point[first[run]])
@@ -55,6 +57,11 @@ def find_false_cells(  # type: ignore[no-untyped-def]
                     if is_missed(apart_km, counted_km, resolution[track], agree_pct):
                         is_false[point[k]] = True
             before = run
+        _lose_repeated_before(
+            seconds, lat, lon, grid_m, point, km, begins, first, last, is_lone, resolution[track], agree_pct, stand_s,
+            is_far[1],
+        )  # fmt: skip
+        is_false[point[is_far[0] & is_far[1]]] = True
 
 
 @njit(cache=True, nogil=True)
@@ -104,23 +111,48 @@ def _is_equal(lat, lon, left, right):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def _lose_repeated(  # type: ignore[no-untyped-def]
-    seconds, lat, grid_m, point, km, start, first, last, doubt_km, stand_s, is_false
+    seconds, lat, grid_m, point, km, anchor, first, last, doubt_km, stand_s, is_far
 ):
     """The point from which on the next cells repeat it: the last one at which the vehicle stood and the cell is true.
 
+    `first` is the end of the run at which the cell is true; points too far from the anchor are marked in `is_far`.
     After a way longer than one cell a stand does not show that it is: by several of these, each shorter than two, a
     vehicle leaves it. An odometer that counts whole km can stand for less than `stand_s` while the vehicle drives.
     """
     cell_km = grid_m[point[first]] * math.sqrt(1 + math.cos(math.radians(lat[point[first]])) ** 2) / 1000
-    since = first
-    for k in range(first, last + 1):
-        if km[k] > km[since]:
+    since, step = first, 1 if first <= last else -1
+    for k in range(first, last + step, step):
+        counted_km = step * (km[k] - km[anchor])
+        if step * (km[k] - km[since]) > 0:
             since = k
-        if km[k] - km[start] > 2 * cell_km + doubt_km:
-            is_false[point[k]] = True
-        elif km[k] - km[start] <= cell_km + doubt_km and seconds[point[k]] - seconds[point[since]] >= stand_s:
-            start = k
-    return start
+        if counted_km > 2 * cell_km + doubt_km:
+            is_far[k] = True
+        elif counted_km <= cell_km + doubt_km and abs(seconds[point[k]] - seconds[point[since]]) >= stand_s:
+            anchor = k
+    return anchor
+
+
+@njit(cache=True, nogil=True)
+def _lose_repeated_before(  # type: ignore[no-untyped-def]
+    seconds, lat, lon, grid_m, point, km, begins, first, last, is_lone, doubt_km, agree_pct, stand_s, is_far
+):
+    """Marks in `is_far` the cells that are too far from the last one of their run, which the next run can follow.
+
+    All of a run that none can follow: a receiver that is stuck to the end proves nothing of it.
+    """
+    after, end = -1, -1  # the run after, and the cell that the run repeats until the vehicle next stands
+    for run in np.flatnonzero(~is_lone)[::-1]:
+        if after < 0 or begins[first[after]]:
+            end = -1
+        elif not _is_equal(lat, lon, point[first[after]], point[first[run]]):
+            apart_km = _apart_km(lat, lon, grid_m, point[first[run]], point[first[after]])
+            counted_km = km[first[after]] - km[last[run]]
+            end = -1 if is_missed(apart_km, counted_km, doubt_km, agree_pct) else last[run]
+        if end < 0:
+            is_far[first[run] : last[run] + 1] = True
+        else:
+            end = _lose_repeated(seconds, lat, grid_m, point, km, end, last[run], first[run], doubt_km, stand_s, is_far)
+        after = run
 
 
 @njit(cache=True, nogil=True)
