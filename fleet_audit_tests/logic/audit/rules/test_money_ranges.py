@@ -35,15 +35,24 @@ def test_deadhead_beyond_its_share_is_an_indication_where_the_measurement_may_ex
     assert row["brl_low"] is None or row["brl_low"] <= row["brl_at_stake"] <= row["brl_high"]
 
 
-def test_deadhead_never_puts_more_at_stake_than_was_paid_for_it() -> None:
-    """Of 12 km empty per day the contract pays one: beyond 10 % of 30 km are 9 km, and R$ 4.90 per day were paid."""
+@pytest.mark.parametrize(
+    ("paid_km", "km", "at_stake", "high"),
+    [("12.00", "9.00", "1367.10", "1383.81"), ("6.00", "3.00", "455.70", "472.41"), ("1.00", "9.00", "0.00", "0.00")],
+)
+def test_deadhead_puts_at_stake_what_the_contract_pays_beyond_its_share(
+    paid_km: str, km: str, at_stake: str, high: str
+) -> None:
+    """Of 12 km empty per day on 30 km of service, a contract pays all, 20 %, or less than the 10 % that are no excess.
+
+    31 days at R$ 4.90: of 6 km paid, 3 are beyond 10 %. Their doubt is 0.11 km per day.
+    """
     trips = [row for day in DAYS for row in (worked(day), worked(day, km="12.00", purpose="deadhead"))]
     cycle = a_cycle(trips=trips)
-    paid = [{"trip_id": row["trip_id"], "billable_km": "1.00", "variable_cost_brl": "4.90"}
+    paid = [{"trip_id": row["trip_id"], "billable_km": paid_km, "variable_cost_brl": D("4.90") * D(paid_km)}
             for row in trips if row["purpose"] == "deadhead"]  # fmt: skip
     [row] = found_in_cycle(replace(cycle, costs=costs_frame(*paid)), "K03")
-    in_all = len(DAYS) * D("4.90")
-    assert (row["km_at_stake"], row["brl_at_stake"], row["brl_high"]) == (len(DAYS) * D("9.00"), in_all, in_all)
+    assert (row["km_at_stake"], row["brl_at_stake"], row["brl_high"]) == (len(DAYS) * D(km), D(at_stake), D(high))
+    assert "indício" not in row["explanation_pt"]
 
 
 @pytest.mark.parametrize(("odometer", "is_indication"), [("104", True), ("107", False)])

@@ -31,8 +31,9 @@ _CENT = Decimal("0.01")
 def too_much_deadhead(context: AuditCycle) -> list[Draft]:
     """K03: deadhead km in per cent of the vehicle's service km above deadhead_pct; no doubt above deadhead_sure_pct.
 
-    At stake are the km beyond deadhead_pct that the contract pays, if it pays any. Their doubt is that of the empty
-    trips plus deadhead_pct of that of the service trips. A vehicle without service is V04's. One of which trips may be
+    At stake are the km beyond deadhead_pct that the contract pays, if it pays any: of a contract that pays 20 % of the
+    service km, those from 10 % to 20 %. Their doubt is that of the empty trips plus deadhead_pct of that of the
+    service trips. A vehicle without service is V04's. One of which trips may be
     service, for a place is not proven, is only found where it is above deadhead_pct with these.
     """
     parameters, known = context.parameters, context.trips[context.trips["km_measured"].notna()]
@@ -51,8 +52,10 @@ def too_much_deadhead(context: AuditCycle) -> list[Draft]:
         if pct <= parameters.deadhead_pct:
             continue
         own = known[known["plate"] == plate]
-        excess = (deadhead - service * share).quantize(_CENT)
+        allowed = (service * share).quantize(_CENT)
         paid_km, paid_brl = paid.get(str(plate), (Decimal("0.00"), None))
+        paid_excess, excess = max(paid_km - allowed, Decimal("0.00")), deadhead - allowed
+        at_stake = paid_excess or excess
         drafts.append(
             Draft(
                 "K03",
@@ -61,11 +64,11 @@ def too_much_deadhead(context: AuditCycle) -> list[Draft]:
                 f"{sentences.km(service)} em serviço ({sentences.number(pct, 1)} %), acima de "
                 f"{sentences.number(parameters.deadhead_pct, 0)} %.",
                 GRADE_CONFIDENCE["A" if pct > parameters.deadhead_sure_pct else "C"],
-                km_at_stake=excess,
-                brl_at_stake=_paid_of_excess(paid_km, paid_brl, excess),
+                km_at_stake=at_stake,
+                brl_at_stake=None if paid_brl is None else half_up(paid_excess * paid_brl / paid_km),
                 brl_paid=paid_brl,
                 km_uncertainty=float(doubt.loc[plate, "deadhead"] + float(share) * doubt.loc[plate, "service"]),
-                tolerance_km=0.0,
+                tolerance_km=float(at_stake - excess),  # the doubt is about the excess, whatever of it is paid
                 facts={
                     "service_km": service,
                     "deadhead_km": deadhead,
@@ -110,11 +113,6 @@ def _paid_deadhead(context: AuditCycle) -> dict[str, tuple[Decimal, Decimal]]:
         str(plate): (sum(own["billable_km"], Decimal()), sum(own["variable_cost_brl"], Decimal()))
         for plate, own in rows.groupby("plate", sort=True)
     }
-
-
-def _paid_of_excess(km: Decimal, brl: Decimal | None, excess_km: Decimal) -> Decimal | None:
-    """BRL of the excess, as far as the contract pays it; None where it pays no deadhead: nothing is at stake."""
-    return half_up(min(excess_km, km) * brl / km) if brl is not None and km else None
 
 
 def idle_fixed_cost(context: AuditCycle) -> list[Draft]:
@@ -224,7 +222,7 @@ RULES = (
     ),
     Rule(
         "K03",
-        "3",
+        "4",
         "M",
         "Deslocamento vazio em excesso",
         "O veículo rodou vazio, no ciclo, mais do que o contrato admite em relação ao serviço.",
