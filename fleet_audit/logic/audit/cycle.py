@@ -12,26 +12,35 @@ from fleet_audit.logic.audit.incidents.rows import with_cycle_roots
 from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
 from fleet_audit.logic.audit.rules.registry import CYCLE_RULES
 from fleet_audit.logic.devices.calibration import segments
+from fleet_audit.schema.derive import conform
+from fleet_audit.schema.facts import FINDINGS
 
 
 def find_in_cycle(context: AuditCycle) -> pd.DataFrame:
     """`fact.findings` of rules over a whole cycle, without the trace columns."""
-    drafts = [draft for rule in CYCLE_RULES.values() if rule.is_testable(context) for draft in rule.find(context)]
-    findings = complete(context, drafts, CYCLE_RULES).assign(cycle_start=context.cycle.start)
+    rules = [rule for rule in CYCLE_RULES.values() if rule.is_testable(context)]
+    whole, by_carrier = ([rule for rule in rules if rule.is_by_carrier == flag] for flag in (False, True))
+    parts = [(context, whole), *((part, by_carrier) for part in context.by_carrier)]
+    found = [
+        complete(part, [draft for rule in chosen for draft in rule.find(part)], CYCLE_RULES) for part, chosen in parts
+    ]
+    findings = conform(pd.concat(found, ignore_index=True), FINDINGS.untraced).assign(cycle_start=context.cycle.start)
     return with_cycle_roots(context.cycle, findings, context.day_findings)
 
 
 def calibration_segments(context: AuditCycle) -> pd.DataFrame:
     """`fact.calibration_segments` of the cycle without the trace columns: its days and `calibration_days` before it."""
     found = segments(context.calibrations, context.parameters)
+    keys = ["plate", "operational_date"]
+    of_day = context.calibrations.drop_duplicates(keys, keep="last").set_index(keys)
     rows = [
         {
             "cycle_start": context.cycle.start,
             "operational_date": segment.end,
             "plate": plate,
             "segment_start": segment.start,
-            "unit_code": context.owners.get(plate, {}).get("unit_code"),
-            "carrier_code": context.owners.get(plate, {}).get("carrier_code"),
+            "unit_code": of_day.loc[(plate, segment.end), "unit_code"],
+            "carrier_code": of_day.loc[(plate, segment.end), "carrier_code"],
             "device_id": segment.device_id,
             "ratio": round(segment.ratio, 6),
             "spread_pct": round(segment.spread_pct, 4),

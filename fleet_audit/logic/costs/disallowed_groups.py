@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from fleet_audit.logic.costs.waterfall import CycleFacts, uncounted_groups
+from fleet_audit.logic.costs.waterfall import VEHICLE, CycleFacts, uncounted_groups
 from fleet_audit.logic.primitives.money import BRL, KM, from_hundredths
 
 _OWN, _OF_DAY, _OF_CYCLE = range(3)  # what is nearest to the group explains it
@@ -41,7 +41,8 @@ def disallowed_groups(rows: pd.DataFrame, facts: CycleFacts) -> pd.DataFrame:
 def _explanations(groups: pd.DataFrame, facts: CycleFacts) -> pd.DataFrame:
     """match_id, finding_id and near: its own finding with most R$, else its day's, else its cycle's."""
     found = facts.findings[(facts.findings["status"] == "open") & (facts.findings["amount"] == "disallowed_brl")]
-    keys = ["match_id", "plate", "operational_date"]
+    keys = ["match_id", "operational_date", *VEHICLE]
+    found = found.assign(carrier_code=found["carrier_code"].fillna(""))
     of_day, of_cycle = found[found["rule_id"] == "D02"], found[found["rule_id"] == "D03"]
     matches = facts.matches[facts.matches["match_id"].isin(groups["match_id"])]
     members = pd.concat([matches[["match_id", name]].explode(name).set_axis(["match_id", "member"], axis=1)
@@ -49,8 +50,10 @@ def _explanations(groups: pd.DataFrame, facts: CycleFacts) -> pd.DataFrame:
     named = pd.concat([found.assign(member=found[name]) for name in ("declared_run_id", "trip_id")])
     candidates = [
         members.dropna().merge(named.dropna(subset=["member"]), on="member").assign(near=_OWN),
-        _counted(groups, of_day)[keys].merge(of_day, on=["plate", "operational_date"]).assign(near=_OF_DAY),
-        _counted(groups, of_cycle)[keys].merge(of_cycle, on="plate", suffixes=("", "_of")).assign(near=_OF_CYCLE),
+        _counted(groups, of_day)[keys]
+        .merge(of_day, on=["plate", "operational_date"], suffixes=("", "_of"))
+        .assign(near=_OF_DAY),
+        _counted(groups, of_cycle)[keys].merge(of_cycle, on=VEHICLE, suffixes=("", "_of")).assign(near=_OF_CYCLE),
     ]
     columns = ["match_id", "finding_id", "near", "brl_at_stake"]
     ranked = pd.concat([some[columns] for some in candidates], ignore_index=True)

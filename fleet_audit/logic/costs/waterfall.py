@@ -19,7 +19,8 @@ from fleet_audit.logic.primitives.money import BRL, divide_half_up, from_hundred
 # How each line leads from the declared to the admitted value: differences are declared - admitted.
 LINES = ("disallowed", "held", "in_favour", "undeclared", "tolerance", "deadhead")
 COLUMNS = ("declared_brl", *(f"{line}_brl" for line in LINES), "admitted_brl")
-_GROUP = ["match_id", "operational_date", "plate", "carrier_code", "unit_code"]
+VEHICLE = ["plate", "carrier_code"]
+_GROUP = ["match_id", "operational_date", *VEHICLE, "unit_code"]
 
 
 @dataclass(frozen=True)
@@ -155,8 +156,10 @@ def _group_lines(
         [key in days for key in zip(groups["plate"], groups["operational_date"], strict=True)], dtype=bool
     )
     in_day &= ~groups["match_id"].isin(uncounted_groups(of_day)).to_numpy()
-    in_cycle = groups["plate"].isin(of_cycle["plate"]) & ~groups["match_id"].isin(uncounted_groups(of_cycle))
-    covered = in_day | in_cycle.to_numpy()
+    accused = pd.MultiIndex.from_frame(of_cycle[VEHICLE].astype(object).fillna(""))
+    in_cycle = pd.MultiIndex.from_frame(groups[VEHICLE].astype(object)).isin(accused)
+    in_cycle &= ~groups["match_id"].isin(uncounted_groups(of_cycle)).to_numpy()
+    covered = in_day | in_cycle
     favoured = _touched(groups, members, found[found["amount"] == "in_favour_brl"])
     return np.select(
         [

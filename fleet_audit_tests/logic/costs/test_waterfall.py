@@ -52,8 +52,8 @@ def finding(
 ) -> dict[str, Any]:
     return {
         "finding_id": f"{rule}{plate}{trip_id}{run_id}", "operational_date": DAY, "rule_id": rule, "rule_version": "1",
-        "severity": "H", "plate": plate, "trip_id": trip_id, "declared_run_id": run_id, "amount": amount,
-        "confidence": 1.0, "evidence": "{}", "status": "open", "explanation_pt": "x",
+        "severity": "H", "plate": plate, "carrier_code": plate[1:], "trip_id": trip_id, "declared_run_id": run_id,
+        "amount": amount, "confidence": 1.0, "evidence": "{}", "status": "open", "explanation_pt": "x",
     }  # fmt: skip
 
 
@@ -208,6 +208,19 @@ def test_a_group_that_a_day_or_a_cycle_did_not_count_stays_within_the_tolerance(
     found = [{**finding(rule_id, "disallowed_brl", "PC1"), "evidence": '{"uncounted_match_ids": ["m1"]}'}]
     (row,) = waterfall(waterfall_rows(facts_of(trips, costs, matches, [], found))).to_dict("records")
     assert (row["disallowed_brl"], row["tolerance_brl"]) == (D("-35.00"), D("-5.00"))
+
+
+def test_a_cycle_of_one_carrier_disallows_nothing_of_another_that_had_the_vehicle() -> None:
+    trips = [trip(0, "C1", "service", 1000), {**trip(1, "C2", "service", 1000), "plate": "PC1"}]
+    matches = [match(0, "C1", ["t0"], ["r0"], 17), {**match(1, "C2", ["t1"], ["r1"], 11), "plate": "PC1"}]
+    facts = facts_of(
+        trips, [cost(n, 1000, 50_000) for n in range(2)], matches, [], [finding("D03", "disallowed_brl", "PC1")]
+    )
+    rows = waterfall_rows(facts)
+    by_carrier = waterfall(rows).set_index("carrier_code")[["disallowed_brl", "tolerance_brl"]]
+    assert by_carrier.loc["C1"].to_list() == [D("-35.00"), D(0)]
+    assert by_carrier.loc["C2"].to_list() == [D(0), D("-5.00")]
+    assert disallowed_groups(rows, facts)["match_id"].to_list() == ["m0"]
 
 
 def test_a_run_declared_twice_is_disallowed_whole_beside_its_groups_difference() -> None:

@@ -23,7 +23,7 @@ class Case(Protocol):
         """Date of what is found."""
 
     @property
-    def identity(self) -> dt.date:
+    def identity(self) -> object:
         """Identity in a finding's id: the day or the cycle."""
 
     @property

@@ -50,6 +50,7 @@ class Rule:
             on a day on which one of them is incomplete. A rule that judges only rows that arrived rests on none.
         vehicle_need: what the rule needs of each vehicle; those that lack it are not tested, the others are.
         vehicle_doubt: what the rule needs of each vehicle to be sure; findings about those that lack it state less.
+        is_by_carrier: whether a rule of a cycle judges a vehicle's days of each carrier that it had by themselves.
     """
 
     rule_id: str
@@ -66,6 +67,7 @@ class Rule:
     rests_on: str = ""
     vehicle_need: MinimumSample | VehicleNeed | VehicleNeeds | None = None
     vehicle_doubt: VehicleDoubt | None = None
+    is_by_carrier: bool = False
 
     def confidence(self, context: Any, draft: Draft) -> float:
         """What a finding states: the draft's confidence within 0 … 1, capped by `vehicle_doubt`."""
@@ -79,7 +81,8 @@ class Rule:
 
     def partly_missing(self, context: Any) -> list[str]:
         """Reasons for which the rule is not tested for some carriers or vehicles; empty where it is for all."""
-        few = self.vehicle_need.reasons(context) if self.vehicle_need else []
+        parts = context.by_carrier if self.is_by_carrier else [context]
+        few = [reason for part in parts for reason in self.vehicle_need.reasons(part)] if self.vehicle_need else []
         return [*context.partly_missing_sources(self.rests_on), *few]
 
     def is_testable(self, context: Any) -> bool:

@@ -11,7 +11,7 @@ from decimal import Decimal
 import pandas as pd
 import pytest
 
-from fleet_audit.logic.audit.cycle import calibration_segments
+from fleet_audit.logic.audit.cycle import calibration_segments, find_in_cycle
 from fleet_audit.logic.audit.findings import complete
 from fleet_audit.logic.audit.incidents.rows import with_cycle_roots
 from fleet_audit.logic.audit.not_tested import rules_not_tested
@@ -52,8 +52,9 @@ def declared(day: dt.date, measured: str, declared_km: str, **more: object) -> d
 
 def calibrated(day: dt.date, odometer: str, gps: str, **more: object) -> dict:
     ratio = float(odometer) / float(gps)
-    return {"operational_date": day, "plate": PLATE, "device_id": "D1", "trips": 4, "km_odometer": Decimal(odometer),
-            "km_gps": Decimal(gps), "ratio": ratio, "spread_pct": 0.1, **more}  # fmt: skip
+    return {"operational_date": day, "plate": PLATE, "device_id": "D1", "unit_code": "UCP", "carrier_code": "CONLOG",
+            "trips": 4, "km_odometer": Decimal(odometer), "km_gps": Decimal(gps), "ratio": ratio,
+            "spread_pct": 0.1, **more}  # fmt: skip
 
 
 def a_cycle(last: dt.date = CYCLE.end, runs: Sequence[dict] = (), **parts: list[dict] | pd.DataFrame) -> AuditCycle:
@@ -640,6 +641,53 @@ def test_v04_does_not_test_a_vehicle_whose_unit_has_no_calendar_and_says_so() ->
     assert "nenhum calendário" in reason(a_cycle(fixed_costs=charged()), "V04")
 
 
+def sold_after(context: AuditCycle, days: int) -> AuditCycle:
+    """The vehicle belongs to VIASUL from then on, under a contract of its own."""
+    is_sold = (context.registered["plate"] == PLATE) & ~context.registered["operational_date"].isin(DAYS[:days])
+    new = {"carrier_code": "VIASUL", "contract_id": "CT2"}
+    registered = context.registered.assign(
+        **{name: context.registered[name].mask(is_sold, code) for name, code in new.items()}
+    )
+    last = registered[registered["operational_date"] == CYCLE.end].drop(columns="operational_date")
+    return replace(context, registered=registered, vehicles=last.reset_index(drop=True))
+
+
+def test_each_carrier_of_a_vehicle_sold_within_the_cycle_answers_for_its_own_days() -> None:
+    """Until 31/05 it declares 32 for 30 km and stands idle on no day; from 01/06 it declares exactly, R$ 8 per km.
+
+    The cycle as a whole is 3.4 % over, which would be a warning to the buyer at R$ 6.41 per km.
+    """
+    trips = [worked(day) for day in DAYS]
+    matches = [declared(day, "30.00", "32" if day < DAYS[16] else "30") for day in DAYS]
+    context = sold_after(a_cycle(trips=trips, matches=matches), 16)
+    of_buyer = dict.fromkeys((row["trip_id"] for row in trips[16:]), "8.0000")
+    rates = context.costs["trip_id"].map(of_buyer).fillna("4.9000").map(Decimal)
+    context = replace(
+        context, costs=context.costs.assign(rate_brl_per_km=rates.astype(context.costs["rate_brl_per_km"].dtype))
+    )
+    [row] = find_in_cycle(context).query("rule_id == 'D03'").to_dict("records")
+    assert (row["carrier_code"], row["severity"]) == ("CONLOG", "C")
+    assert (row["km_at_stake"], row["disallowed_brl"]) == (Decimal("32.00"), Decimal("156.80"))
+    assert "480,00" in row["explanation_pt"]
+
+
+def test_each_carrier_of_a_sold_vehicle_has_a_finding_of_its_own_where_both_declare_too_much() -> None:
+    trips, matches = [worked(day) for day in DAYS], [declared(day, "30.00", "32") for day in DAYS]
+    before = find_in_cycle(a_cycle(DAYS[19], trips=trips[:20], matches=matches[:20])).query("rule_id == 'D03'")
+    found_now = find_in_cycle(sold_after(a_cycle(trips=trips, matches=matches), 20)).query("rule_id == 'D03'")
+    by_carrier = found_now.set_index("carrier_code")
+    assert by_carrier["km_at_stake"].to_dict() == {"CONLOG": Decimal("40.00"), "VIASUL": Decimal("22.00")}
+    assert by_carrier["finding_id"].nunique() == 2
+    assert by_carrier["finding_id"]["CONLOG"] == before["finding_id"].iloc[0]
+
+
+def test_the_idle_days_of_a_sold_vehicle_are_those_of_the_carrier_that_had_it() -> None:
+    """Idle on all 11 working days of May; the buyer drives on each of its own 10."""
+    context = a_cycle(trips=[worked(day) for day in DAYS[16:]], calendar=working_at("UCP"), fixed_costs=charged())
+    found_now = find_in_cycle(sold_after(context, 16)).query("rule_id == 'V04'")
+    assert found_now[["carrier_code", "brl_at_stake"]].to_numpy().tolist() == [["CONLOG", Decimal("3300.00")]]
+
+
 def test_v04_names_the_owner_of_a_vehicle_that_left_before_the_end() -> None:
     context = a_cycle(trips=[], calendar=working_at("UCP"), fixed_costs=charged(DAYS[:16]))
     left = context.registered[context.registered["operational_date"].isin(DAYS[:16])]
@@ -689,10 +737,12 @@ def test_a_rule_that_lacks_its_data_is_not_tested():
 
 def test_segments_name_their_vehicle_and_their_cause():
     days = [calibrated(day, "100" if number < 15 else "102", "100") for number, day in enumerate(DAYS)]
+    days[-1] = days[-1] | {"carrier_code": "VIASUL"}
     table = conform(calibration_segments(a_cycle(calibrations=days)).assign(**WRITTEN), facts.CALIBRATION_SEGMENTS)
     assert table["is_change_point"].to_list() == [False, True]
     assert table["segment_start"].to_list() == [DAYS[0], DAYS[15]]
-    assert table[["unit_code", "carrier_code", "reason"]].iloc[1].to_list() == ["UCP", "CONLOG", "ratio"]
+    assert table[["unit_code", "carrier_code", "reason"]].iloc[0].to_list() == ["UCP", "CONLOG", "first"]
+    assert table[["unit_code", "carrier_code", "reason"]].iloc[1].to_list() == ["UCP", "VIASUL", "ratio"]
     assert calibration_segments(a_cycle()).empty
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import ROUND_HALF_UP, Decimal
 from functools import cached_property, partial
 
@@ -16,6 +16,7 @@ import pandas as pd
 
 from fleet_audit.logic.audit.incomplete import no_incomplete_days
 from fleet_audit.logic.audit.rules import sentences
+from fleet_audit.logic.audit.rules.cycle.carrier_turns import carrier_turns, turn_of
 from fleet_audit.logic.audit.rules.row_records import Record, TripAndRunRecords
 from fleet_audit.logic.devices.driving import Driving, driving
 from fleet_audit.logic.primitives.cycles import ONE_DAY, Cycle, as_days, cycle_days
@@ -28,6 +29,8 @@ from fleet_audit.schema.facts import DECLARED_RUNS, TRIPS
 from fleet_audit.schema.reference import FIXED_COSTS, INVOICES, VEHICLES
 
 _DAY_S = 86_400
+# Frames with one row per vehicle and day, or per trip or run of one.
+_OF_DAYS = ("trips", "runs", "matches", "coverage", "fixed_costs", "calibrations", "registered")
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ class AuditCycle(TripAndRunRecords):
         earlier_trips: `fact.trips` of `calibration_days` before the cycle.
         invoices: `ref.invoices`.
         fixed_cost_terms, vehicle_terms: `ref.fixed_costs` and `ref.vehicles` with all their dated rows.
+        turn: which carrier of each vehicle the days are of, where vehicles changed it (`by_carrier`).
     """
 
     cycle: Cycle
@@ -75,11 +79,31 @@ class AuditCycle(TripAndRunRecords):
     invoices: pd.DataFrame = field(default_factory=partial(empty_frame, INVOICES))
     fixed_cost_terms: pd.DataFrame = field(default_factory=partial(empty_frame, FIXED_COSTS))
     vehicle_terms: pd.DataFrame = field(default_factory=partial(empty_frame, VEHICLES))
+    turn: int = 0
 
     @property
-    def identity(self) -> dt.date:
-        """Identity in a finding's id: the cycle, so that it stays the same from day to day."""
-        return self.cycle.start
+    def identity(self) -> str:
+        """Identity in a finding's id: the cycle, so that it stays the same from day to day; and a later carrier."""
+        return f"{self.cycle.start} {self.turn}" if self.turn else f"{self.cycle.start}"
+
+    @cached_property
+    def by_carrier(self) -> list[AuditCycle]:
+        """The cycle itself; where vehicles changed their carrier, its days of their first one, of their second, ….
+
+        The first part has all vehicles, the later ones only those with so many carriers, each as it last was of that
+        carrier.
+        """
+        turns = carrier_turns(self.registered)
+        return [self._of_turn(turns, turn) for turn in sorted(set(turns["turn"]))] or [self]
+
+    def _of_turn(self, turns: pd.DataFrame, turn: int) -> AuditCycle:
+        frames = {name: getattr(self, name) for name in _OF_DAYS}
+        frames = {name: rows[turn_of(rows, turns) == turn] for name, rows in frames.items()}
+        last = frames["registered"].sort_values("operational_date", kind="stable").drop_duplicates("plate", keep="last")
+        is_sold = self.vehicles["plate"].isin(turns["plate"])
+        sold = last.loc[last["plate"].isin(turns["plate"]), self.vehicles.columns]
+        vehicles = pd.concat([self.vehicles[~is_sold], sold], ignore_index=True)
+        return replace(self, turn=turn, vehicles=vehicles, **frames)
 
     @property
     def is_over(self) -> bool:

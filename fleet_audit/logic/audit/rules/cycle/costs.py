@@ -198,7 +198,7 @@ def _idle(context: AuditCycle, plate: str, days: pd.DataFrame) -> Draft:
 RULES = (
     Rule(
         "V04",
-        "6",
+        "7",
         "H",
         "Custo fixo sem operação",
         "O veículo tem custo fixo e não teve viagem de serviço em muitos dias úteis do ciclo.",
@@ -219,6 +219,7 @@ RULES = (
                 VehicleNeed(_plates_with_fixed_cost, _perhaps_idle, UNPROVEN_PLACE_PT),
             )
         ),
+        is_by_carrier=True,
     ),
     Rule(
         "K03",
@@ -233,5 +234,6 @@ RULES = (
         ("deadhead_pct", "deadhead_sure_pct"),
         (OVER, ENOUGH_DAYS),
         vehicle_need=VehicleNeed(_plates_with_deadhead, _perhaps_less_empty, UNPROVEN_PLACE_PT),
+        is_by_carrier=True,
     ),
 )

@@ -156,7 +156,7 @@ def _listed(row: Record) -> Record:
 RULES = (
     Rule(
         "D03",
-        "6",
+        "7",
         "C",
         "Declarado acima do medido, ciclo do veículo",
         "A soma do ciclo do veículo declara mais km do que a medida nas mesmas corridas, acima da tolerância.",
@@ -187,5 +187,6 @@ RULES = (
                 ),
             )
         ),
+        is_by_carrier=True,
     ),
 )

@@ -43,7 +43,7 @@ def _draft(context: AuditCycle, plate: str, shift: str, runs: pd.DataFrame) -> D
 RULES = (
     Rule(
         "D12",
-        "1",
+        "2",
         "L",
         "Data declarada contradiz os horários",
         "Postas um dia depois, mais atas noturnas do turno têm viagem; os km não são contestados.",
@@ -51,5 +51,6 @@ RULES = (
         nights_dated_early,
         "cycle",
         needs=(RUNS_IN_CYCLE,),
+        is_by_carrier=True,
     ),
 )

@@ -54,7 +54,7 @@ def _counted(context: AuditCycle) -> pd.DataFrame:
 RULES = (
     Rule(
         "V05",
-        "1",
+        "2",
         "M",
         "Passageiros acima da lotação, ou sempre lotado",
         "Quase todas as atas do ciclo declaram exatamente a lotação do veículo.",
@@ -68,5 +68,6 @@ RULES = (
                 "nenhuma ata traz QTDE PESSOAS de um veículo de lotação conhecida",
             ),
         ),
+        is_by_carrier=True,
     ),
 )

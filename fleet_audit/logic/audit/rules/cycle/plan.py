@@ -150,7 +150,7 @@ _PLAN = Need(
 RULES = (
     Rule(
         "T05",
-        "4",
+        "5",
         "M",
         "Mais viagens que o planejado",
         "O veículo fez no ciclo mais viagens de serviço do que o plano prevê.",
@@ -161,10 +161,11 @@ RULES = (
         ("plan_over_pct",),
         (WHOLE, _PLAN),
         vehicle_need=VehicleNeed(_planned_plates, _perhaps_over, UNPROVEN_PLACE_PT),
+        is_by_carrier=True,
     ),
     Rule(
         "T06",
-        "7",
+        "8",
         "H",
         "Menos viagens que o planejado",
         "O veículo fez no ciclo menos viagens de serviço do que o plano prevê.",
@@ -175,5 +176,6 @@ RULES = (
         ("plan_under_pct",),
         (WHOLE, _PLAN),
         vehicle_need=VehicleNeed(_planned_plates, _perhaps_under, UNPROVEN_PLACE_PT),
+        is_by_carrier=True,
     ),
 )

@@ -93,7 +93,7 @@ def _ratio(context: AuditCycle, plate: str, device_id: str, sums: Any, off_pct: 
 RULES = (
     Rule(
         "O05",
-        "2",
+        "3",
         "M",
         "Hodômetro e GPS discordam",
         "Por sete dias com viagens o hodômetro do veículo conta mais, ou menos, do que o caminho pelas posições.",
@@ -103,5 +103,6 @@ RULES = (
         "paid_doubtful_brl",
         ("ratio_days", "ratio_pct", "ratio_sure_pct", "ratio_min_km"),
         (Need(lambda context: len(context.calibrations) > 0, "nenhuma viagem com hodômetro e GPS"),),
+        is_by_carrier=True,
     ),
 )

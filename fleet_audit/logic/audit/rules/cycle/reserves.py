@@ -115,7 +115,7 @@ def _draft(context: AuditCycle, plate: str, titular: str, days: pd.DataFrame) ->
 RULES = (
     Rule(
         "V03",
-        "4",
+        "5",
         "H",
         "Reserva e titular com custo fixo no mesmo dia",
         "O reserva e o titular têm custo fixo em dias em que o reserva não substituiu o titular.",
@@ -135,5 +135,6 @@ RULES = (
                 VehicleNeed(_reserve_plates, _perhaps_substituted, _UNPROVEN_SUBSTITUTION_PT),
             )
         ),
+        is_by_carrier=True,
     ),
 )

@@ -139,7 +139,7 @@ def _most_common(values: np.ndarray) -> tuple[float, int]:
 RULES = (
     Rule(
         "S03",
-        "4",
+        "5",
         "H",
         "Km declarado constante, medido variável",
         "Entre dois locais declara-se quase sempre o mesmo km, embora o percurso medido varie: o valor pode ser "
@@ -152,10 +152,11 @@ RULES = (
         vehicle_need=MinimumSample(
             _runs_of_a_way_by_plate, "constant_min_runs", "atas comparadas entre dois mesmos locais"
         ),
+        is_by_carrier=True,
     ),
     Rule(
         "K05",
-        "4",
+        "5",
         "L",
         "Arredondamento sempre para cima",
         "As diferenças pequenas entre declarado e medido favorecem sempre o declarado: os km são arredondados para "
@@ -168,5 +169,6 @@ RULES = (
         vehicle_need=MinimumSample(
             _small_differences_by_plate, "rounding_min_runs", "atas com diferença pequena entre declarado e medido"
         ),
+        is_by_carrier=True,
     ),
 )

@@ -130,7 +130,7 @@ def _probability(value: float) -> str:
 RULES = (
     Rule(
         "S01",
-        "3",
+        "4",
         "M",
         "Últimos dígitos das leituras não uniformes",
         "As leituras de partida terminam em certos dígitos com mais frequência do que o acaso explica: podem ser "
@@ -147,5 +147,6 @@ RULES = (
             _plates_without_measured_trips,
             "menos da metade das atas tem viagem medida desde a ata anterior",
         ),
+        is_by_carrier=True,
     ),
 )
