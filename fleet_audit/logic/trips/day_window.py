@@ -19,13 +19,9 @@ from fleet_audit.logic.primitives.wall_clock import local_days
 from fleet_audit.logic.reference.places import Places
 from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.logic.trips.classification import classify
-from fleet_audit.logic.trips.distance import inherited_doubt
 from fleet_audit.logic.trips.dwells import dwell_counts
 from fleet_audit.logic.trips.ledger import odometer_days
-from fleet_audit.logic.trips.legs import from_positions, from_visit_legs, identified
-from fleet_audit.logic.trips.reported.cut_ends import with_reported_ends
-from fleet_audit.logic.trips.reported.joined import join_parts, owners_of_parts, with_owners
-from fleet_audit.logic.trips.reported.parts import counted_parts
+from fleet_audit.logic.trips.legs import identified
 from fleet_audit.logic.trips.rounded.documented_ends import documented_ends, rounded_vehicles
 from fleet_audit.logic.trips.segmentation import (
     Segmentation,
@@ -33,14 +29,14 @@ from fleet_audit.logic.trips.segmentation import (
     segment_by_trip_key,
     tracks_without_places,
 )
-from fleet_audit.logic.trips.silences import counted_over_silences, unseen_starts, unseen_steps
+from fleet_audit.logic.trips.silences import counted_over_silences, unseen_starts
+from fleet_audit.logic.trips.sources import trips_of_sources
 from fleet_audit.logic.trips.track.assignments import assignments
 from fleet_audit.logic.trips.track.device_merge import merge_devices
 from fleet_audit.logic.trips.track.other_clocks import points_of_other_clocks
 from fleet_audit.logic.trips.track.points import clean_tracks, instants
 from fleet_audit.logic.trips.track.position_arrays import PositionArrays
 from fleet_audit.logic.trips.track.tracks import Tracks, build_tracks, within_window
-from fleet_audit.logic.trips.trips import join_trips, supersede, with_places_of
 from fleet_audit.logic.trips.vehicle_days import VehicleDays
 from fleet_audit.schema.derive import empty_frame
 from fleet_audit.schema.lake import STAGING_DECLARED_RUNS
@@ -106,93 +102,45 @@ def segment_day(
     places = Places(reference.pois)
     tracks = clean_tracks(tracks, places, parameters)
     tracks = merge_devices(tracks, points_of_other_clocks(tracks, parameters), parameters)
-    days = VehicleDays.around(reference, day)
     segmentation, keyed = segment(tracks, places, parameters), segment_by_trip_key(tracks, parameters)
-    visit_legs = visit_legs.drop_duplicates()
-    visit_legs = within_window(visit_legs, reference.zones(visit_legs["plate"], day), day)
-    visit_legs = visit_legs.assign(movement=np.arange(len(visit_legs)))
-    zones = reference.zones(visit_legs["plate"], day)
+    visits = _visits_of_window(visit_legs, reference, day)
     rounded = rounded_vehicles(segmentation)
-    visits = visit_legs.assign(timezone=zones)
     ends = documented_ends(rounded["plate"], visits, runs, places, reference, day, parameters)
-    measured, measured_legs = days.redated(
-        *join_trips(from_positions(segmentation, places, ends, parameters), places, parameters)
-    )
-    counted, counted_legs = days.redated(
-        *join_trips(from_positions(keyed, places, ends, parameters), places, parameters)
-    )
-    # Each source where none before it saw the vehicle: positions, an odometer that counted under a key, a report.
+    days = VehicleDays.around(reference, day)
     seen = observed_by_positions(segmentation, parameters)
-    by = supersede(counted, measured, seen, parameters)
-    alone = _with_inherited_doubt(counted[by.isna().to_numpy()], measured, parameters)
-    counted_legs["superseded_by_trip_id"] = counted_legs["trip_id"].map(dict(zip(counted["trip_id"], by, strict=True)))
-    parts = counted_parts(
-        visit_legs,
-        pd.concat([measured, alone], ignore_index=True),
-        pd.concat([measured_legs, counted_legs[counted_legs["superseded_by_trip_id"].isna()]], ignore_index=True),
-        seen,
-        unseen_steps(segmentation, parameters),
-        parameters,
-    )
-    chain = from_visit_legs(parts, reference.zones(parts["plate"], day), places, parameters)
-    reported, reported_legs = days.redated(*join_trips(chain, places, parameters))
-    reported_legs = reported_legs.rename(columns={"superseded_by": "superseded_by_trip_id"})
-    # Parts of one owner are one chain: what is true of a trip's first part is true of all.
-    of_trip = reported_legs.groupby("trip_id").agg(by=("superseded_by_trip_id", "first"), doubt=("cut_doubt_km", "sum"))
-    of_trip = of_trip.reindex(reported["trip_id"])
-    by = pd.Series(of_trip["by"].to_numpy(dtype=object, na_value=None), index=reported.index, dtype=object)
-    reported = reported.assign(km_uncertainty=reported["km_uncertainty"] + of_trip["doubt"].to_numpy(dtype=float))
-    alone = with_places_of(alone, reported, by)
-    is_cut = reported_legs["movement"].duplicated(keep=False)  # a part of it may count: see `reported.joined`
-    is_whole = ~reported["trip_id"].isin(reported_legs.loc[is_cut, "trip_id"]) & by.notna()
-    measured = with_reported_ends(measured, reported[is_whole], by[is_whole], places)
-    reported_alone = _with_inherited_doubt(reported[by.isna().to_numpy()], measured, parameters)
-    owners = owners_of_parts(
-        measured, measured_legs, reported_alone, reported_legs, visit_legs, zones, places, parameters
-    )
-    joined, left = join_parts(measured, reported_alone, owners)
-    measured_legs, reported_legs, reported_alone = (
-        with_owners(rows, owners, joined, *columns)
-        for rows, columns in (
-            (measured_legs, ["trip_id"]), (reported_legs, ["trip_id", "superseded_by_trip_id"]), (reported_alone, [])
-        )
-    )  # fmt: skip
-    trips = pd.concat([joined, alone, left], ignore_index=True)
+    found = trips_of_sources(segmentation, keyed, visits, seen, ends, days, places, parameters)
     neighbours = [day + dt.timedelta(days=offset) for offset in (-1, 0, 1)]
+    trips = found.trips
     trips = trips[trips["operational_date"].isin(neighbours)].reset_index(drop=True)
     trips = _described(trips, neighbours, reference, places, parameters)
-    measured_legs["superseded_by_trip_id"] = None
-    sources = (measured_legs, counted_legs, reported_legs)
-    legs = pd.concat([identified(legs[legs["operational_date"] == day]) for legs in sources], ignore_index=True)
+    legs = pd.concat([identified(legs[legs["operational_date"] == day]) for legs in found.legs], ignore_index=True)
     seen = pd.concat([seen, observed_by_positions(keyed, parameters)], ignore_index=True)
-    on_clock = visit_legs[~visit_legs["movement"].isin(parts.loc[parts["is_other_clock"], "movement"])]
+    on_clock = visits[~visits["movement"].isin(found.other_clock)]
     spans = pd.concat([seen.assign(source="positions"), _observed_by_reports(on_clock)], ignore_index=True)
     rejected = segmentation.rejected.assign(
         date=dates(local_days(segmentation.rejected["recorded_at"], segmentation.rejected["timezone"]))
     )
-    readings = pd.concat(
-        [
-            odometer_days(segmentation, measured, joined, reported_alone, days, day, parameters),
-            odometer_days(
-                tracks_without_places(tracks, parameters), alone, alone, reported_alone, days, day, parameters
-            ),
-        ],
-        ignore_index=True,
-    )
+    blind = tracks_without_places(tracks, parameters)
+    readings = [
+        odometer_days(segmentation, found.measured, found.joined, found.reported, days, day, parameters),
+        odometer_days(blind, found.counted, found.counted, found.reported, days, day, parameters),
+    ]
     return DayWindow(
         trips.assign(date=day),
         legs,
         spans.assign(date=day),
         rejected[rejected["date"] == day].reset_index(drop=True),
-        readings,
+        pd.concat(readings, ignore_index=True),
         dwell_counts(segmentation, parameters).assign(date=day),
         rounded.assign(date=day),
     )
 
 
-def _with_inherited_doubt(trips: pd.DataFrame, measured: pd.DataFrame, parameters: ParameterSet) -> pd.DataFrame:
-    """Trips without a path, less sure by what the odometer of their vehicle is off over trips of positions."""
-    return trips.assign(km_uncertainty=trips["km_uncertainty"] + inherited_doubt(trips, measured, parameters))
+def _visits_of_window(visit_legs: pd.DataFrame, reference: Reference, day: dt.date) -> pd.DataFrame:
+    """The reported movements of a day's window, each once, with its vehicle's zone and a number (`movement`)."""
+    visits = visit_legs.drop_duplicates()
+    visits = within_window(visits, reference.zones(visits["plate"], day), day)
+    return visits.assign(movement=np.arange(len(visits)), timezone=reference.zones(visits["plate"], day))
 
 
 def _described(

@@ -91,16 +91,13 @@ def from_positions(
     return _finished(legs | added, stops, parameters)
 
 
-def from_visit_legs(visits: pd.DataFrame, zones: pd.Series, places: Places, parameters: ParameterSet) -> Chain:
-    """The chain of visit reports (`reported.parts.counted_parts`; zones: of each row): places by addresses.
+def from_visit_legs(visits: pd.DataFrame, places: Places, parameters: ParameterSet) -> Chain:
+    """The chain of visit reports (`reported.parts.counted_parts`, with timezone): places by addresses.
 
     Parts that other trips supersede are a chain of their own: those around them are parted by what was measured there.
     """
-    visits = (
-        visits.assign(timezone=zones.to_numpy())
-        .sort_values(["plate", "started_at", "ended_at", "file_name", "row_number"], kind="stable")
-        .reset_index(drop=True)
-    )
+    keys = ["plate", "started_at", "ended_at", "file_name", "row_number"]
+    visits = visits.sort_values(keys, kind="stable").reset_index(drop=True)
     of_plate, owner = (pd.factorize(visits[name])[0] for name in ("plate", "superseded_by"))
     is_first = (np.diff(of_plate, prepend=-1) != 0) | (np.diff(owner, prepend=-2) != 0)
     chain = np.cumsum(is_first) - 1

@@ -30,7 +30,6 @@ def owners_of_parts(
     reported: pd.DataFrame,
     reported_legs: pd.DataFrame,
     visits: pd.DataFrame,
-    zones: pd.Series,
     places: Places,
     parameters: ParameterSet,
 ) -> pd.Series:
@@ -44,12 +43,11 @@ def owners_of_parts(
     Args:
         measured: trips of positions; measured_legs: their legs.
         reported: trips of reports that count; reported_legs: all legs of reports, with the number of their movement.
-        visits: the movements as reported; zones: of each.
+        visits: the movements as reported, with timezone.
     """
     has_both = reported["plate"].isin(measured["plate"])
     if not has_both.any():
         return pd.Series(dtype=object)
-    visits = visits.assign(timezone=zones.to_numpy())
     visits = visits[visits["plate"].isin(reported.loc[has_both, "plate"])]
     movements = _report_trips(visits, places, parameters)
     parts = _in_order(measured, reported, reported_legs)
@@ -73,7 +71,7 @@ def owners_of_parts(
 def _report_trips(visits: pd.DataFrame, places: Places, parameters: ParameterSet) -> pd.DataFrame:
     """`intervals` of the movements with the trip that the report alone makes of them, and their places."""
     alone = visits.assign(counted_km=visits["reported_km"], resolution_km=0.0, superseded_by=None)
-    chain = from_visit_legs(alone, visits["timezone"], places, parameters)
+    chain = from_visit_legs(alone, places, parameters)
     _, legs = join_trips(chain, places, parameters)
     names = ["trip_id", "movement", "origin_poi_id", "destination_poi_id"]
     return intervals(legs).join(legs[names].rename(columns={"trip_id": "report_trip"}))
