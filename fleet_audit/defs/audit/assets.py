@@ -16,6 +16,7 @@ from fleet_audit.logic.audit.day import AuditResult
 from fleet_audit.logic.audit.incomplete import incomplete_sources
 from fleet_audit.logic.primitives.window import days_with_context
 from fleet_audit.schema.facts import (
+    DAY_ACCEPTANCE,
     DECLARED_RUNS,
     DEVICE_HEALTH,
     FINDINGS,
@@ -70,7 +71,7 @@ _OUTPUTS = {
         "runs": dg.AssetIn(key_of(STAGING_DECLARED_RUNS), partition_mapping=window_mapping),
     },
     deps=[
-        dg.AssetDep(key_of(INCOMPLETE_DAYS), partition_mapping=window_mapping),
+        *(dg.AssetDep(key_of(table), partition_mapping=window_mapping) for table in (DAY_ACCEPTANCE, INCOMPLETE_DAYS)),
         *(
             key_of(table)
             for table in (
@@ -110,7 +111,8 @@ def audit(
     warehouse, read = fleet.warehouse(), days_with_context(days)
     files, gaps = warehouse.read_partition(INCOMPLETE_DAYS, read), api_gaps(warehouse, read[0], read[-1])
     reference = fleet.reference()
-    incomplete = incomplete_sources(files, gaps, refused_vehicles(fleet.lake(), warehouse, reference, read))
+    refused = refused_vehicles(fleet.lake(), warehouse, reference, read)
+    incomplete = incomplete_sources(files, gaps, refused, warehouse.read_partition(DAY_ACCEPTANCE, read))
     work = StoredDayAudit(windows, legs, spans, dwells, events, health, notes, runs, incomplete, reference)
     not_tested: Counter[str] = Counter()
 

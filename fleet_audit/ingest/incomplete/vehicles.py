@@ -60,7 +60,8 @@ def refused_vehicles(lake: Lake, warehouse: Warehouse, reference: Reference, day
     """operational_date, source (`telemetry`, `api`, `bulletin` or `visit_report`), plate, reason_pt of refused rows.
 
     A position is of the day of its page, or of its instant; of each day of its file where that cannot be read. A run
-    and a movement name their day and their plate, in any spelling that is accepted.
+    and a movement name their day and their plate, in any spelling that is accepted. The plate of rows that name none of
+    the day's vehicles is empty.
     """
     pages = {path: day for day in days for path in archived_pages(lake, day)}
     rows = _refused_rows(warehouse, pages, min(days), max(days))
@@ -74,11 +75,11 @@ def refused_vehicles(lake: Lake, warehouse: Warehouse, reference: Reference, day
     found = []
     for day in days:
         registered = valid_on(reference.devices, day).drop_duplicates("device_id", keep="last")
-        of_day = devices[devices["row"].isin(positions.rows_of(day))]
-        found.append(_named(of_day, rows, registered["device_id"], registered["plate"]).assign(operational_date=day))
-        of_day = plates[plates["row"].isin(named_days.loc[named_days["date"] == pd.Timestamp(day), "row"])]
+        of_day = rows.loc[sorted(positions.rows_of(day))]
+        found.append(_named(devices, of_day, registered["device_id"], registered["plate"]).assign(operational_date=day))
+        of_day = rows.loc[sorted(set(named_days.loc[named_days["date"] == pd.Timestamp(day), "row"]))]
         vehicles = reference.vehicles_on(day)["plate"]
-        found.append(_named(of_day, rows, vehicles, vehicles).assign(operational_date=day))
+        found.append(_named(plates, of_day, vehicles, vehicles).assign(operational_date=day))
     return pd.concat(found, ignore_index=True)[_COLUMNS]
 
 
@@ -153,17 +154,14 @@ class _PositionDays:
         return {*self.rows.index[of_page | undated], *self.dated.loc[self.dated["date"] == day, "row"]}
 
 
-def _named(held_values: pd.DataFrame, rows: pd.DataFrame, ids: pd.Series, plates: pd.Series) -> pd.DataFrame:
-    """source, plate, reason_pt of the rows that hold one of these ids; the first counts: 18 may be passengers, too."""
+def _named(held_values: pd.DataFrame, of_day: pd.DataFrame, ids: pd.Series, plates: pd.Series) -> pd.DataFrame:
+    """source, plate, reason_pt of these rows by the id that each holds: the first, for 18 may be passengers, too."""
     plate_of = dict(zip(ids.astype(str), plates, strict=True))
-    held = held_values[held_values["value"].isin(list(plate_of))].drop_duplicates("row")
-    of = rows.loc[held["row"]]
-    reason = of["reason_code"].map({code: one.meaning_pt for code, one in REASONS.items()}).to_numpy()
-    is_movement = of["source_kind"].eq("visit_report").to_numpy()  # one is enough: a run may declare just this one
-    lines = pd.Series(np.where(is_movement, "linhas suas do dia", "todas as suas linhas do dia"), dtype=object)
+    held = held_values[held_values["value"].isin(list(plate_of))].drop_duplicates("row").set_index("row")["value"]
+    reason = of_day["reason_code"].map({code: one.meaning_pt for code, one in REASONS.items()}).astype(object)
     found = pd.DataFrame({
-        "source": of["source_kind"].replace({"positions": "api"}).to_numpy(),
-        "plate": held["value"].map(plate_of).to_numpy(dtype=object),
-        "reason_pt": lines + " foram recusadas (" + pd.Series(reason, dtype=object) + ")",
+        "source": of_day["source_kind"].replace({"positions": "api"}),
+        "plate": held.map(plate_of).reindex(of_day.index).astype(object).fillna(""),
+        "reason_pt": "linhas do dia foram recusadas (" + reason + ")",
     })  # fmt: skip
     return found.drop_duplicates(["source", "plate"])

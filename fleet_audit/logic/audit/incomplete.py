@@ -5,7 +5,10 @@ Rules that need such a source are not tested for that day; it is never a finding
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
+
+from fleet_audit.logic.primitives.cycles import as_days
 
 # The letters by which a rule names its sources, of the kinds of `ops.incomplete_days`.
 LETTERS = {"api": "P", "telemetry": "P", "visit_report": "V", "bulletin": "B"}
@@ -19,17 +22,23 @@ def no_incomplete_days() -> pd.DataFrame:
 
 
 def incomplete_sources(
-    files: pd.DataFrame, api_gaps: pd.DataFrame, refused: pd.DataFrame | None = None
+    files: pd.DataFrame,
+    api_gaps: pd.DataFrame,
+    refused: pd.DataFrame | None = None,
+    acceptance: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """operational_date, source (P, V or B), carrier_code, plate (both empty: all), reason_pt, is_of_rows of such days.
 
-    is_of_rows: single rows were refused beside accepted ones, not a file. Which of the days of one plate are complete
+    is_of_rows: single rows were refused beside accepted ones, not a file. Where less than day_acceptance_pct of a
+    day was accepted they weigh as a file does, and those that name no vehicle concern all: an interface that changed at
+    noon lost half of a day, and the runs of its afternoon were D06. Which of the days of one plate are complete
     nevertheless is decided in `rules.day.gaps`.
 
     Args:
         files: operational_date, source, carrier_code, plates, reason_pt of `ops.incomplete_days`.
         api_gaps: operational_date of each stretch that the telemetry API has not answered.
-        refused: operational_date, source, plate, reason_pt of rows that were refused one by one.
+        refused: operational_date, source, plate (empty: none that is known), reason_pt of rows refused one by one.
+        acceptance: operational_date, source_kind, is_low of `ops.day_acceptance`.
     """
     of_files = files[["operational_date", "source", "carrier_code", "reason_pt"]].astype(object)
     plates = files["plates"].astype("str").str.split(",").astype(object).where(files["plates"].notna(), "")
@@ -38,6 +47,19 @@ def incomplete_sources(
     of_api = pd.DataFrame([(day, "P", "", "", _API_PT, False) for day in days], columns=_COLUMNS)
     frames = [no_incomplete_days(), of_files, of_api.astype(object)]
     if refused is not None:
-        of_rows = refused.assign(source=refused["source"].map(LETTERS), carrier_code="", is_of_rows=True)
-        frames.append(of_rows.astype(object))
+        is_low = _is_low(refused, acceptance)
+        of_rows = refused.assign(source=refused["source"].map(LETTERS), carrier_code="", is_of_rows=~is_low)
+        frames.append(of_rows[is_low | of_rows["plate"].ne("")].astype(object))
     return pd.concat(frames, ignore_index=True).drop_duplicates(ignore_index=True)
+
+
+def _is_low(refused: pd.DataFrame, acceptance: pd.DataFrame | None) -> np.ndarray:
+    """Whether the report calls the source of each refused row incomplete on its day."""
+    if acceptance is None:
+        return np.zeros(len(refused), dtype=bool)
+    low = acceptance[acceptance["is_low"].astype(bool)]
+    days = [as_days(frame["operational_date"]) for frame in (refused, low)]
+    sources = [refused["source"].astype(object), low["source_kind"].astype(object)]
+    own, marked = (pd.MultiIndex.from_arrays(keys) for keys in zip(days, sources, strict=True))
+    found: np.ndarray = own.isin(marked)
+    return found

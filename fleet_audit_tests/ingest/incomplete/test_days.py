@@ -313,3 +313,11 @@ def test_items_of_the_api_that_were_refused_name_their_vehicle_and_the_day_of_th
     archive_page(arrivals.lake, DAY, body, hashlib.sha256(body).hexdigest())
     arrivals.stage().staged_positions(DAY)
     assert _refused(arrivals, DAY, NEXT) == [(DAY, "api", PAID)]
+
+
+def test_a_refused_position_of_a_device_that_is_not_known_names_no_vehicle(arrivals):
+    items = [{"device_id": "x", "timestamp": 7}, {"device_id": DEVICES[PAID], "timestamp": 7}]
+    body = json.dumps({"data": items, "next_cursor": None}).encode()
+    archive_page(arrivals.lake, DAY, body, hashlib.sha256(body).hexdigest())
+    arrivals.stage().staged_positions(DAY)
+    assert sorted(_refused(arrivals, DAY, NEXT)) == [(DAY, "api", ""), (DAY, "api", PAID)]

@@ -12,7 +12,7 @@ from fleet_audit.schema.derive import empty_frame
 from fleet_audit_tests.logic.audit_sample import at
 from fleet_audit_tests.logic.frames import rows
 
-DAY = dt.date(2025, 6, 10)
+DAY, NEXT = dt.date(2025, 6, 10), dt.date(2025, 6, 11)
 NO_GAPS = pd.DataFrame({"operational_date": [], "message": []})
 
 
@@ -50,6 +50,26 @@ def test_refused_rows_are_distinguished_from_refused_files() -> None:
     })  # fmt: skip
     found = incomplete_sources(empty_frame(facts.INCOMPLETE_DAYS), NO_GAPS, refused)
     assert found[["source", "plate", "is_of_rows"]].to_numpy().tolist() == [["B", "AAA1A11", True]]
+
+
+def test_rows_refused_on_a_day_that_the_report_calls_incomplete_weigh_as_a_refused_file() -> None:
+    """From noon on an API wrote device_id as a number; rows of the next day that name no vehicle stay a detail."""
+    refused = pd.DataFrame(
+        [(day, "api", plate, "linhas recusadas") for day in (DAY, NEXT) for plate in ("AAA1A11", "")],
+        columns=["operational_date", "source", "plate", "reason_pt"],
+    )
+    acceptance = rows(
+        facts.DAY_ACCEPTANCE,
+        *({"operational_date": day, "source_kind": source, "rows_read": 100, "rows_accepted": 50, "rows_rejected": 50,
+           "rows_duplicate": 0, "is_low": is_low, "run_id": "r", "updated_at": at("00:00")}
+          for day, source, is_low in ((DAY, "api", True), (NEXT, "api", False), (NEXT, "bulletin", True))),
+    )  # fmt: skip
+    found = incomplete_sources(empty_frame(facts.INCOMPLETE_DAYS), NO_GAPS, refused, acceptance)
+    assert found[["operational_date", "source", "plate", "is_of_rows"]].to_numpy().tolist() == [
+        [DAY, "P", "AAA1A11", False],
+        [DAY, "P", "", False],
+        [NEXT, "P", "AAA1A11", True],
+    ]
 
 
 def test_without_either_nothing_is_incomplete() -> None:
