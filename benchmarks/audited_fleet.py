@@ -232,6 +232,7 @@ def _cycle(cycle: Cycle, last: dt.date, results: Mapping[dt.date, AuditedDay], i
         contracts=tables.contracts, exceptions=tables.exceptions, shifts=tables.shifts,
         vehicles=tables.vehicles_on(last), registered=tables.vehicles_on_days(cycle_days(cycle)),
         parameters=parameters_on(last), earlier_runs=earlier, invoices=tables.invoices,
+        earlier_matches=stacked("matches", before) if before else empty_frame(facts.MATCHES),
         earlier_trips=stacked("trips", before) if before else empty_frame(facts.TRIPS),
     )  # fmt: skip
 

@@ -78,6 +78,7 @@ def audited_cycle(
         exceptions=known.exceptions,
         earlier_trips=(past or warehouse).read_partition(facts.TRIPS, before),
         earlier_runs=(past or warehouse).read_partition(facts.DECLARED_RUNS, _days_of_cycle_before(cycle)),
+        earlier_matches=(past or warehouse).read_partition(facts.MATCHES, _days_of_cycle_before(cycle)),
         invoices=known.invoices,
         fixed_cost_terms=known.fixed_costs,
         vehicle_terms=known.vehicles,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 
@@ -148,8 +149,12 @@ def written(run_id: str, day: dt.date, start_km: str | None = "1000", **more: ob
     return run(run_id, "06:00", "07:00", day=day, operational_date=day, is_date_repaired=False, **readings, **more)
 
 
-def of_two_cycles(earlier: list[dict], later: list[dict], **parts: list[dict]) -> AuditCycle:
-    return replace(a_cycle(runs=later, **parts), earlier_runs=fact_rows(facts.DECLARED_RUNS, earlier))
+def of_two_cycles(
+    earlier: list[dict], later: list[dict], linked: Sequence[dict] = (), **parts: list[dict]
+) -> AuditCycle:
+    """`linked`: matches of the cycle before."""
+    return replace(a_cycle(runs=later, **parts), earlier_runs=fact_rows(facts.DECLARED_RUNS, earlier),
+                   earlier_matches=fact_rows(facts.MATCHES, list(linked)))  # fmt: skip
 
 
 BEFORE = CYCLE.start - dt.timedelta(days=1)
@@ -170,7 +175,8 @@ BEFORE = CYCLE.start - dt.timedelta(days=1)
 def test_d09_is_the_same_run_in_two_cycles(again: dict, key: str | None):
     first = written("R1", BEFORE, bulletin_number="7001", origin_text="GARAGEM")
     later = written("R2", CYCLE.start, **{"origin_text": "GARAGEM", **again})
-    context = of_two_cycles([first], [later], trips=[worked(DAYS[0])],
+    paid_before = declared(BEFORE, "30.00", "30", declared_run_ids=["R1"])
+    context = of_two_cycles([first], [later], [paid_before], trips=[worked(DAYS[0])],
                             matches=[declared(DAYS[0], "30.00", "30", declared_run_ids=["R2"])])  # fmt: skip
     findings = found(context, "D09")
     assert [row["evidence"]["key"] for row in findings] == ([key] if key else [])
@@ -219,6 +225,18 @@ def test_d09_by_number_knows_a_carrier_that_begins_again_in_january(
     later = [written(f"J{one}", CYCLE.start, None, bulletin_number=one, **new) for one in january]
     findings = found(of_two_cycles(earlier, later), "D09")
     assert [row["declared_run_id"] for row in findings] == [f"J{one}" for one in again]
+
+
+@pytest.mark.parametrize(
+    ("trips_before", "in_doubt"), [(["T1"], "147.00"), ([], "0.00")], ids=["paid before", "held before"]
+)
+def test_d09_puts_nothing_in_doubt_of_a_run_that_the_cycle_before_held(trips_before: list[str], in_doubt: str) -> None:
+    """A night run is written with both of its dates: the cycle before held the first copy, this one paid the second."""
+    before = declared(BEFORE, "30.00", "30", declared_run_ids=["R1"], trip_ids=trips_before)
+    context = of_two_cycles([written("R1", BEFORE)], [written("R2", CYCLE.start)], [before], trips=[worked(DAYS[0])],
+                            matches=[declared(DAYS[0], "30.00", "30", declared_run_ids=["R2"])])  # fmt: skip
+    [row] = found(context, "D09")
+    assert row["paid_doubtful_brl"] == Decimal(in_doubt)
 
 
 def test_d09_without_a_trip_puts_no_money_at_stake_and_numbers_typed_every_day_prove_nothing():

@@ -25,7 +25,7 @@ from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.trips.movements import is_path_of_chords
 from fleet_audit.logic.trips.rounded.unproven_places import may_be_service
 from fleet_audit.schema.derive import empty_frame
-from fleet_audit.schema.facts import DECLARED_RUNS, TRIPS
+from fleet_audit.schema.facts import DECLARED_RUNS, MATCHES, TRIPS
 from fleet_audit.schema.reference import FIXED_COSTS, INVOICES, VEHICLES
 
 _DAY_S = 86_400
@@ -48,7 +48,7 @@ class AuditCycle(TripAndRunRecords):
         registered: vehicles as of each of its days (`Reference.vehicles_on_days`).
         parameters: those in force on the last day.
         incomplete: days on which a source is incomplete by our own fault (`incomplete.incomplete_sources`).
-        earlier_runs: `fact.declared_runs` of the cycle before.
+        earlier_runs, earlier_matches: `fact.declared_runs` and `fact.matches` of the cycle before.
         earlier_trips: `fact.trips` of `calibration_days` before the cycle.
         invoices: `ref.invoices`.
         fixed_cost_terms, vehicle_terms: `ref.fixed_costs` and `ref.vehicles` with all their dated rows.
@@ -75,6 +75,7 @@ class AuditCycle(TripAndRunRecords):
     parameters: ParameterSet
     incomplete: pd.DataFrame = field(default_factory=no_incomplete_days)
     earlier_runs: pd.DataFrame = field(default_factory=partial(empty_frame, DECLARED_RUNS))
+    earlier_matches: pd.DataFrame = field(default_factory=partial(empty_frame, MATCHES))
     earlier_trips: pd.DataFrame = field(default_factory=partial(empty_frame, TRIPS))
     invoices: pd.DataFrame = field(default_factory=partial(empty_frame, INVOICES))
     fixed_cost_terms: pd.DataFrame = field(default_factory=partial(empty_frame, FIXED_COSTS))

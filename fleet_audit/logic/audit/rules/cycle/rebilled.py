@@ -33,8 +33,9 @@ def billed_twice(context: AuditCycle) -> list[Draft]:
 
     The key is the plate and both readings of the odometer, where no other run of its cycle has them; or the plate, the
     carrier's NUMERO ATA, unless the carrier may have begun to count again, both times of day, the places and the km. A
-    number that names another run is none (Q05). At stake is the whole run, and its BRL only where a trip was linked to
-    it: else it is held and nothing is paid.
+    number that names another run is none (Q05). At stake is the whole run, and its BRL only where both were linked to a
+    trip: one that was not was held, and nothing was paid for it. So is a night run that is written with both of its
+    dates, of which the first belongs to the cycle before.
     """
     both = _keyed(context, pd.concat([context.runs, context.earlier_runs], ignore_index=True))
     later, earlier = both.iloc[: len(context.runs)], both.iloc[len(context.runs) :]
@@ -46,9 +47,9 @@ def billed_twice(context: AuditCycle) -> list[Draft]:
     runs = context.run_records(pairs["later"]) | RowRecords(context.earlier_runs, "declared_run_id").of(
         pairs["earlier"]
     )
-    linked = {key for ids, trips in _members(context) if len(trips) for key in ids}
+    linked = _linked(context.matches) | _linked(context.earlier_matches)
     return [
-        _draft(context, runs[pair.later], runs[pair.earlier], str(pair.key), pair.later in linked)
+        _draft(context, runs[pair.later], runs[pair.earlier], str(pair.key), {pair.later, pair.earlier} <= linked)
         for pair in pairs.sort_values("later").itertuples()
     ]
 
@@ -90,8 +91,10 @@ def _pairs(later: pd.DataFrame, earlier: pd.DataFrame, key: list[str]) -> pd.Dat
     ]
 
 
-def _members(context: AuditCycle) -> zip[tuple[list[str], list[str]]]:
-    return zip(context.matches["declared_run_ids"], context.matches["trip_ids"], strict=True)
+def _linked(matches: pd.DataFrame) -> set[str]:
+    """Declared runs with a trip."""
+    pairs = zip(matches["declared_run_ids"], matches["trip_ids"], strict=True)
+    return {key for ids, trips in pairs if len(trips) for key in ids}
 
 
 def _draft(context: AuditCycle, later: Record, earlier: Record, key: str, is_paid: bool) -> Draft:
@@ -113,7 +116,7 @@ def _draft(context: AuditCycle, later: Record, earlier: Record, key: str, is_pai
 RULES = (
     Rule(
         "D09",
-        "4",
+        "5",
         "C",
         "Corrida faturada em dois ciclos",
         "Uma corrida do ciclo anterior foi declarada de novo neste ciclo.",
