@@ -55,6 +55,7 @@ HELD_REASONS = {
     "date_uncertain": "Data incerta",
     "source_missing": "Fonte de dados incompleta",
     "place_unproven": "Local não comprovado por coordenadas arredondadas",
+    "trip_cut": "Viagem vista só em parte, por lacuna de posições",
 }
 NO_UNIT, NO_CARRIER, NO_ROUTE = "(sem unidade)", "(sem transportadora)", "(sem rota)"
 

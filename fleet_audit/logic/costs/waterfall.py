@@ -57,7 +57,8 @@ def waterfall_rows(facts: CycleFacts) -> pd.DataFrame:
     what its trips cost plus its difference of km, declared - measured, at their mean rate: declared km that the
     contract does not pay (deadhead above a cap) have no price.
     That of runs without a trip, and of km that are measured but not billed because a place is not proven, is these km
-    at the rate that applies: they are held. A group with such km, or with a trip of unknown purpose, has no difference
+    at the rate that applies: they are held. So are km declared above the measured ones where a gap cuts a trip of
+    unknown purpose. A group with such km, or with a trip of unknown purpose, has no difference
     below the measured km but that below the billed km (D04), and one that bills none has its difference at the rate of
     the held km. A run that repeats another (D08) is a row of its own,
     because its km are in no group's. A group that nothing prices, or of which a trip has no price, has no difference:
@@ -111,6 +112,7 @@ def _group_rows(
     unknown = members[members["member"].isin(facts.trips.loc[facts.trips["purpose"] == "unknown", "trip_id"])]
     is_unproven = beside | groups["match_id"].isin(unknown["match_id"]).to_numpy()
     difference = np.where(is_unproven & (difference < 0), np.minimum(declared_hm - hm, 0), difference)
+    difference = np.where(held["is_cut"], np.minimum(difference, 0), difference)
     at_rate = divide_half_up(
         difference * np.where(has_price, admitted, held_cents),
         np.where(has_price, hm, np.maximum(held["hm"].to_numpy(), 1)),
@@ -226,15 +228,25 @@ def members_of(groups: pd.DataFrame, column: str) -> pd.DataFrame:
 
 
 def _held_sums(groups: pd.DataFrame, runs: pd.DataFrame, held_runs: pd.DataFrame) -> pd.DataFrame:
-    """cents and hm of each group's held runs of which a rate is known, `is_rated`: whether any is, and `is_unrated`."""
+    """cents and hm of each group's held runs of which a rate is known, `is_rated`: whether any is, and `is_unrated`.
+
+    `is_cut`: a gap cuts a trip of the group, and all that it declares above the measured km is held.
+    """
     held = runs.merge(held_runs.rename(columns={"declared_run_id": "member"}), on="member")
     is_rated = held["brl_at_rate"].notna().to_numpy()
     cents, hm = (np.where(is_rated, to_hundredths(held[name]), 0) for name in ("brl_at_rate", "declared_km"))
     rows = pd.DataFrame(
-        {"match_id": held["match_id"], "cents": cents, "hm": hm, "is_rated": is_rated, "is_unrated": ~is_rated}
+        {
+            "match_id": held["match_id"],
+            "cents": cents,
+            "hm": hm,
+            "is_rated": is_rated,
+            "is_unrated": ~is_rated,
+            "is_cut": held["reason"] == "trip_cut",
+        }
     )
     sums = rows.groupby("match_id").sum().reindex(groups["match_id"], fill_value=0)
-    return sums.astype({"is_rated": bool, "is_unrated": bool})
+    return sums.astype({"is_rated": bool, "is_unrated": bool, "is_cut": bool})
 
 
 def _touched(groups: pd.DataFrame, members: Sequence[pd.DataFrame], findings: pd.DataFrame) -> np.ndarray:

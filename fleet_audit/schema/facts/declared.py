@@ -18,6 +18,7 @@ HELD_REASONS = (
     "date_uncertain",
     "source_missing",
     "place_unproven",
+    "trip_cut",
 )
 DECLARED_RUNS = fact_table(
     "declared_runs",
@@ -51,7 +52,7 @@ DECLARED_RUNS = fact_table(
 
 HELD_RUNS = fact_table(
     "held_runs",
-    "Runs that no trip is linked to, or none whose place is proven: held, neither paid nor refused",
+    "Runs that no trip is linked to, or none that is proven to be service: held, neither paid nor refused",
     (
         text("declared_run_id", "Run"),
         DAY,
@@ -64,7 +65,8 @@ HELD_RUNS = fact_table(
             "phantom: observed and standing; no_trip: partly observed, no trip; no_data: not observed; not_observed: "
             "the tracker may be off the vehicle; clock: the device's clock is off; date_uncertain: the day after is "
             "not seen or fits as well; source_missing: positions or visit reports are incomplete by our own fault; "
-            "place_unproven: its trips may be service, rounded coordinates do not prove their places",
+            "place_unproven: its trips may be service, rounded coordinates do not prove their places; "
+            "trip_cut: a gap hides where a trip of it began or went",
             values=HELD_REASONS,
         ),
     ),

@@ -66,7 +66,8 @@ _TRIP = st.tuples(
     st.sampled_from(["C1", "C2"]), st.sampled_from(["service", "service", "deadhead"]), st.integers(0, 9000),
     st.sampled_from([49_000, 51_234, None]), st.integers(0, 6),
 )  # fmt: skip
-_RUNS = st.lists(st.tuples(st.sampled_from(["C1", "C2"]), st.integers(0, 99), st.booleans()), max_size=6)
+_REASONS = st.sampled_from(["no_data", "trip_cut"])
+_RUNS = st.lists(st.tuples(st.sampled_from(["C1", "C2"]), st.integers(0, 99), st.booleans(), _REASONS), max_size=6)
 _FLAGS = st.lists(st.sampled_from(["D01", "D02", "D03", "D04", "D05", "D07"]), max_size=4)
 
 
@@ -77,12 +78,12 @@ def test_it_closes_to_the_cent_for_any_fleet(trips: list, runs: list, flags: lis
     made = [trip(n, carrier, purpose, km) for n, (carrier, purpose, km, _, _) in enumerate(trips)]
     costs = [cost(n, km, rate) for n, (_, _, km, rate, _) in enumerate(trips)]
     matches, held = [], []
-    for number, (carrier, declared, is_rated) in enumerate(runs):
+    for number, (carrier, declared, is_rated, reason) in enumerate(runs):
         own = [f"t{n}" for n, row in enumerate(trips) if row[4] == number]  # of either carrier
         matches.append(match(number, carrier, own, [f"r{number}"], declared))
         if not own or number % 2:
             held.append({"declared_run_id": f"r{number}", "operational_date": DAY, "plate": f"P{carrier}",
-                         "declared_km": D(declared), "reason": "no_data",
+                         "declared_km": D(declared), "reason": reason,
                          "brl_at_rate": D(declared) * D("4.90") if is_rated else None})  # fmt: skip
     found = []
     for rule in flags:
@@ -177,6 +178,23 @@ def test_what_a_run_declares_beyond_its_billed_trip_is_held_where_its_other_trip
     (row,) = waterfall(rows).to_dict("records")
     assert {name: row[name] for name in COLUMNS if row[name]} == expected
     assert set(rows["is_priced"]) == {is_rated}
+
+
+@pytest.mark.parametrize("rule_id", ["D01", "D02"])
+def test_what_is_declared_above_the_seen_km_of_a_cut_trip_is_held_once(rule_id: str) -> None:
+    """10 km are paid, 8 were seen of a trip that a gap cuts, and 29 declared: 19 are held, and none disallowed."""
+    trips = [trip(0, "C1", "unknown", 800), trip(1, "C1", "service", 1000)]
+    costs = [{**cost(0, 0, 0), "rate_brl_per_km": None, "cost_status": "not_billable"}, cost(1, 1000, 50_000)]
+    matches = [{**match(0, "C1", ["t0", "t1"], ["r0"], 29), "measured_km": D(18), "difference_km": D(11)}]
+    held = [{"declared_run_id": "r0", "operational_date": DAY, "plate": "PC1", "declared_km": D(19),
+             "brl_at_rate": D("93.10"), "reason": "trip_cut"}]  # fmt: skip
+    facts = facts_of(trips, costs, matches, held, [finding(rule_id, "disallowed_brl", "PC1")])
+    rows = waterfall_rows(facts)
+    (row,) = waterfall(rows).to_dict("records")
+    assert {name: row[name] for name in COLUMNS if row[name]} == {
+        "declared_brl": D("143.10"), "held_brl": D("-93.10"), "admitted_brl": D("50.00"),
+    }  # fmt: skip
+    assert disallowed_groups(rows, facts).empty
 
 
 @pytest.mark.parametrize(("declared", "declared_brl"), [(12, "50.00"), (10, "50.00"), (6, "30.00"), (0, "0.00")])

@@ -391,6 +391,22 @@ def test_a_held_run_is_in_glosas_once_with_the_places_that_its_trip_can_have_bee
     ]  # fmt: skip
 
 
+def test_a_run_of_a_cut_trip_is_in_glosas_with_the_gap_as_its_reason() -> None:
+    """8 of 19 declared km were seen; GLOSAS had the 8 alone, as of a trip that is never billed."""
+    matches = [{**match(0, "C1", ["t0"], ["r0"], 19), "measured_km": Decimal(8), "difference_km": Decimal(11)}]
+    held = [{"declared_run_id": "r0", "operational_date": DAY, "plate": "PC1", "carrier_code": "C1",
+             "reason": "trip_cut", "declared_km": Decimal(19), "brl_at_rate": Decimal("93.10")}]  # fmt: skip
+    unbilled = {**cost(0, 0, 0), "rate_brl_per_km": None, "cost_status": "not_billable", "cost_reason": "Sem preço."}
+    cycle = facts_of([trip(0, "C1", "unknown", 800)], [unbilled], matches, held, [])
+    made = Frames(trips=cycle.trips, trip_costs=cycle.trip_costs, matches=cycle.matches, held_runs=cycle.held_runs)
+    glosas = disallowed_grid(made, CYCLE)
+    columns = ("kind", "amount_name", "reason", "km", "brl")
+    assert [row for row in zip(*(glosas.column(name) for name in columns), strict=True) if row[0] != "Total"] == [
+        ("Corrida retida", "Retido", "Viagem vista só em parte, por lacuna de posições", Decimal(19), Decimal("93.10"))
+    ]
+    assert waterfall_grid(made).column("held_brl") == [Decimal("-93.10")]
+
+
 def test_a_run_declared_twice_is_in_glosas_with_its_amount(frames: Frames) -> None:
     """The first of the two has the trip, so no held run stood for it."""
     group = frames.matches[frames.matches["trip_ids"].map(len) > 0].iloc[0]

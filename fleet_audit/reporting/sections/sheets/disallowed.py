@@ -152,7 +152,9 @@ def _held(frames: Frames) -> pd.DataFrame:
     groups = groups.drop_duplicates("match_id", keep="last").set_index("match_id")["line"]  # what is held stands last
     runs = members_of(frames.matches[frames.matches["match_id"].isin(groups.index)], "declared_run_ids")
     line = held["declared_run_id"].map(runs.set_index("member")["match_id"]).map(groups)
+    unproven = held.loc[held["reason"] == "place_unproven", "declared_run_id"]  # the costs name the places
     of_trips = _trips_of_held(frames).merge(frames.trip_costs[["trip_id", "cost_reason"]], on="trip_id")
+    of_trips = of_trips[of_trips["declared_run_id"].isin(unproven)]
     proofs = of_trips.groupby("declared_run_id")["cost_reason"].agg(lambda each: " ".join(dict.fromkeys(each.dropna())))
     return rows.assign(
         reason=held["declared_run_id"].map(proofs).astype("str").fillna(rows["reason"]),
@@ -173,7 +175,7 @@ def _held_fixed(frames: Frames, cycle: Cycle) -> pd.DataFrame:
 
 
 def _trips_of_held(frames: Frames) -> pd.DataFrame:
-    """declared_run_id and trip_id of the held runs that have trips: those of which no place is proven."""
+    """declared_run_id and trip_id of the held runs that have trips: those of which none is proven to be service."""
     groups = frames.matches[["declared_run_ids", "trip_ids"]].explode("declared_run_ids")
     held = groups[groups["declared_run_ids"].isin(frames.held_runs["declared_run_id"])].explode("trip_ids")
     return held.set_axis(["declared_run_id", "trip_id"], axis=1).dropna()

@@ -413,6 +413,39 @@ def test_no_more_is_held_than_the_trips_without_a_proven_place_can_be_owed(unpai
     assert list(found["brl_at_rate"]) == [Decimal("25.00")]
 
 
+_END_CUT, _START_CUT = {"is_end_in_gap": True}, {"is_start_in_gap": True}
+
+
+@pytest.mark.parametrize(
+    ("declared_km", "seen_km", "facts", "billed_km", "held_km"),
+    [
+        ("19.00", "8.00", _END_CUT, None, ["19.00"]),  # it stood in no line
+        ("19.00", "8.00", _START_CUT, None, ["19.00"]),
+        ("19.00", "8.00", _END_CUT, "10.00", ["9.00"]),
+        ("16.00", "8.00", _END_CUT, "10.00", ["6.00"]),
+        ("6.00", "8.00", _END_CUT, None, ["6.00"]),
+        ("19.00", None, _END_CUT, None, ["19.00"]),
+        ("19.00", "8.00", {}, None, []),  # all of it was seen, and led nowhere that is known
+        ("19.00", "8.00", {**_END_CUT, "purpose": "maintenance"}, None, []),
+    ],
+)
+def test_a_run_of_a_trip_that_a_gap_cuts_is_held_with_what_was_not_seen(
+    declared_km: str, seen_km: str | None, facts: dict, billed_km: str | None, held_km: list[str]
+) -> None:
+    trips = [trip("T", "06:00", "06:30", seen_km, **{"purpose": "unknown", **facts})]
+    costs = [{"trip_id": "T", "rate_brl_per_km": None, "billable_km": "0.00", "variable_cost_brl": "0.00"}]
+    if billed_km:
+        trips.append(trip("T2", "06:30", "07:00", billed_km))
+        costs.append({"trip_id": "T2", "billable_km": billed_km, "variable_cost_brl": "49.00"})
+    context = audit(trips, [run("R", "06:00", "07:00", declared_km)], costs=costs_frame(*costs))
+    held = held_runs(context)
+    assert held["declared_km"].tolist() == [Decimal(km) for km in held_km]
+    assert held["brl_at_rate"].tolist() == [5 * Decimal(km) for km in held_km]
+    assert set(held["reason"]) <= {"trip_cut"}
+    accused = {row["rule_id"] for row in find(context).to_dict("records")} & {"D01", "D02", "D05", "D06"}
+    assert not (accused and held_km)
+
+
 @pytest.mark.parametrize(
     ("open_km", "billed_km", "declared_km", "held_km", "above_km"),
     [

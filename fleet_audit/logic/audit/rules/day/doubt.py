@@ -54,11 +54,14 @@ def cut_matches(context: AuditDay) -> set[str]:
 @computed_once
 def _matches_of_cut_trips(context: AuditDay) -> set[str]:
     """match_id of the groups of D with a trip that a gap that splits cuts."""
-    starts, ends = (
-        context.trips[name].to_numpy(dtype=bool, na_value=False) for name in ("is_start_in_gap", "is_end_in_gap")
-    )
-    is_cut = context.groups["trip_ids"].explode().isin(context.trips.loc[starts | ends, "trip_id"])
+    is_cut = context.groups["trip_ids"].explode().isin(context.trips.loc[are_cut(context.trips), "trip_id"])
     return set(context.groups.loc[is_cut.groupby(level=0).any(), "match_id"])
+
+
+def are_cut(trips: pd.DataFrame) -> np.ndarray:
+    """Whether a gap that splits cuts the start or the end of each trip."""
+    starts, ends = (trips[name].to_numpy(dtype=bool, na_value=False) for name in ("is_start_in_gap", "is_end_in_gap"))
+    return starts | ends
 
 
 @computed_once

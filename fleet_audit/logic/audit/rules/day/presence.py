@@ -14,6 +14,7 @@ from fleet_audit.logic.audit.matching import half_overlaps
 from fleet_audit.logic.audit.night_shifts import on_next_day
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.day.context import AuditDay
+from fleet_audit.logic.audit.rules.day.doubt import are_cut
 from fleet_audit.logic.audit.rules.day.needs import (
     OBSERVED,
     POSITIONS,
@@ -109,30 +110,48 @@ def declaring_carriers(context: AuditDay) -> set[str]:
 
 
 def runs_of_unproven_trips(context: AuditDay) -> pd.DataFrame:
-    """Runs of D in groups of which a trip may be service, for its place is not proven. With `reason`: they are held.
+    """Runs of D in groups of which a trip may be service. With `reason`: they are held.
 
-    declared_km: what their group declares and was measured beyond its billed km, in proportion to the runs, for what
-    is declared above the measured km is D01's and D02's; at most the km of these trips, for no other can ever be owed:
-    beside a deadhead of 20 km that the contract does not pay, 25 km were held for a trip of 5 km. Runs of a group of
+    - `trip_cut`: its purpose is unknown, and a gap that splits cuts it;
+    - `place_unproven`: its place is not proven (`may_be_service`).
+
+    declared_km: what `_held_hm` holds of their group, in proportion to the runs. Runs of a group of
     which a trip has no price are none of these, nor is a run that repeats another (D08): it is disallowed.
     """
     trips = context.groups.loc[context.groups["declared_km"].notna(), "trip_ids"].explode().dropna()
-    open_trips = context.trips[may_be_service(context.trips)]
-    open_ids, unmeasured = open_trips["trip_id"], open_trips.loc[open_trips["km_measured"].isna(), "trip_id"]
+    is_cut = are_cut(context.trips) & (context.trips["purpose"] == "unknown").to_numpy(dtype=bool)
+    open_trips = context.trips[may_be_service(context.trips) | is_cut]
     unpriced = context.costs.loc[context.costs["variable_cost_brl"].isna(), "trip_id"]
-    groups = trips.index[trips.isin(open_ids)].difference(trips.index[trips.isin(unpriced)])
+    groups = trips.index[trips.isin(open_trips["trip_id"])].difference(trips.index[trips.isin(unpriced)])
+    has_cut = groups.isin(trips.index[trips.isin(context.trips.loc[is_cut, "trip_id"])])
     linked = context.groups.loc[groups, "declared_run_ids"].explode().rename("declared_run_id").rename_axis("group")
     runs = context.runs[~context.runs["declared_run_id"].isin(context.repeated_runs["later"])]
     runs = runs.merge(linked.reset_index(), on="declared_run_id")
-    billed = pd.Series(to_hundredths(context.costs["billable_km"]), index=context.costs["trip_id"].to_numpy())
-    chosen = context.groups.loc[groups]
-    whole = to_hundredths(chosen["declared_km"].where(chosen["measured_km"].isna(), chosen["measured_km"]))
-    whole = np.minimum(whole, to_hundredths(chosen["declared_km"]))
-    beyond = pd.Series(whole, index=groups) - trips.map(billed).groupby(level=0).sum().reindex(groups)
-    open_hm = pd.Series(to_hundredths(open_trips["km_measured"]), index=open_ids.to_numpy())
-    most = trips.map(open_hm).groupby(level=0).sum().reindex(groups)
-    beyond = beyond.where(groups.isin(trips.index[trips.isin(unmeasured)]), np.minimum(beyond, most))
-    return _in_parts(runs, runs["group"].map(beyond).to_numpy(dtype="int64")).assign(reason="place_unproven")
+    held = runs["group"].map(_held_hm(context, trips, context.groups.loc[groups], open_trips, has_cut))
+    reason = np.where(runs["group"].isin(groups[has_cut]), "trip_cut", "place_unproven")
+    return _in_parts(runs.assign(reason=reason), held.to_numpy(dtype="int64"))
+
+
+def _held_hm(
+    context: AuditDay, trips: pd.Series, groups: pd.DataFrame, open_trips: pd.DataFrame, has_cut: np.ndarray
+) -> pd.Series:
+    """Hundredths of a km to hold of each group with an open trip, one that may be service; `trips`: ids by group.
+
+    What a group declares and was measured beyond its billed km, at most the km of its open trips, for no other can ever
+    be owed: beside a deadhead of 20 km that the contract does not pay, 25 km were held for a trip of 5 km. What is
+    declared above the measured km is D01's and D02's, but where a gap cuts an open trip: they accuse none that can have
+    been driven unseen, so it is held. A run of 19 km of which 8 were seen was neither paid nor held.
+    """
+    declared = to_hundredths(groups["declared_km"])
+    measured = to_hundredths(groups["declared_km"].where(groups["measured_km"].isna(), groups["measured_km"]))
+    hm = pd.Series(to_hundredths(context.costs["billable_km"]), index=context.costs["trip_id"].to_numpy())
+    billed = trips.map(hm).groupby(level=0).sum().reindex(groups.index)
+    open_hm = pd.Series(to_hundredths(open_trips["km_measured"]), index=open_trips["trip_id"].to_numpy())
+    most = trips.map(open_hm).groupby(level=0).sum().reindex(groups.index)
+    unmeasured = open_trips.loc[open_trips["km_measured"].isna(), "trip_id"]
+    seen = np.minimum(declared, measured) - billed
+    seen = seen.where(groups.index.isin(trips.index[trips.isin(unmeasured)]), np.minimum(seen, most))
+    return seen + np.where(has_cut, np.maximum(declared - measured, 0), 0)
 
 
 def _in_parts(runs: pd.DataFrame, beyond: np.ndarray) -> pd.DataFrame:
