@@ -17,7 +17,7 @@ from fleet_audit.logic.costs.billing_lines import billed_trips
 from fleet_audit.logic.primitives.money import BRL, divide_half_up, from_hundredths, to_hundredths
 
 # How each line leads from the declared to the admitted value: differences are declared - admitted.
-LINES = ("disallowed", "held", "in_favour", "undeclared", "tolerance", "deadhead")
+LINES = ("disallowed", "held", "in_favour", "undeclared", "excepted", "tolerance", "deadhead")
 COLUMNS = ("declared_brl", *(f"{line}_brl" for line in LINES), "admitted_brl")
 VEHICLE = ["plate", "carrier_code"]
 _GROUP = ["match_id", "operational_date", *VEHICLE, "unit_code"]
@@ -144,13 +144,34 @@ def _group_lines(
     difference: np.ndarray,
     findings: pd.DataFrame,
 ) -> np.ndarray:
-    """The line of each group's difference: that of its findings, else the tolerance; of runs without a trip, held.
+    """The line of each group's difference: that of its open findings, else that of those that an exception covers.
 
-    `members` are the runs and the trips of the groups.
+    Else it is the tolerance; of runs without a trip, held. `members` are the runs and the trips of the groups.
     """
-    found = findings[findings["status"] == "open"]
+    own, covered, favoured = _accusations(groups, members, findings[findings["status"] == "open"])
+    forgiven = _accusations(groups, members, findings[findings["status"] == "excepted"])
+    own_forgiven, covered_forgiven, favour_forgiven = forgiven
+    above, below = difference > 0, difference < 0
+    return np.select(
+        [
+            ~has_trips & own,
+            ~has_trips,
+            above & (own | covered),
+            below & favoured,
+            below & covered,
+            above & (own_forgiven | covered_forgiven),
+            below & (favour_forgiven | covered_forgiven),
+        ],
+        ["disallowed", "held", "disallowed", "in_favour", "disallowed", "excepted", "excepted"],
+        default="tolerance",
+    )
+
+
+def _accusations(
+    groups: pd.DataFrame, members: Sequence[pd.DataFrame], found: pd.DataFrame
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of each group, whether these findings disallow it itself, disallow its day or cycle, or are in its favour."""
     disallowed = found[found["amount"] == "disallowed_brl"]
-    own = _touched(groups, members, disallowed)
     of_day = disallowed[disallowed["rule_id"] == "D02"]
     of_cycle = disallowed[disallowed["rule_id"] == "D03"]
     days = set(zip(of_day["plate"], of_day["operational_date"], strict=True))
@@ -161,19 +182,8 @@ def _group_lines(
     accused = pd.MultiIndex.from_frame(of_cycle[VEHICLE].astype(object).fillna(""))
     in_cycle = pd.MultiIndex.from_frame(groups[VEHICLE].astype(object)).isin(accused)
     in_cycle &= ~groups["match_id"].isin(uncounted_groups(of_cycle)).to_numpy()
-    covered = in_day | in_cycle
     favoured = _touched(groups, members, found[found["amount"] == "in_favour_brl"])
-    return np.select(
-        [
-            ~has_trips & own,
-            ~has_trips,
-            (difference > 0) & (own | covered),
-            (difference < 0) & favoured,
-            (difference < 0) & covered,
-        ],
-        ["disallowed", "held", "disallowed", "in_favour", "disallowed"],
-        default="tolerance",
-    )
+    return _touched(groups, members, disallowed), in_day | in_cycle, favoured
 
 
 def uncounted_groups(findings: pd.DataFrame) -> set[str]:
@@ -182,14 +192,14 @@ def uncounted_groups(findings: pd.DataFrame) -> set[str]:
 
 
 def _repeat_rows(repeats: pd.DataFrame) -> pd.DataFrame:
-    """Runs declared twice: disallowed; within the tolerated differences where an exception covers the finding."""
+    """Runs declared twice: disallowed; a line of its own where an exception covers the finding."""
     return pd.DataFrame(
         {
             **{name: repeats[name] for name in _GROUP[1:]},
             "carrier_code": repeats["carrier_code"].fillna(""),
             "match_id": None,
             "trip_id": None,
-            "line": np.where(repeats["status"] == "open", "disallowed", "tolerance"),
+            "line": np.where(repeats["status"] == "open", "disallowed", "excepted"),
             "declared_cents": to_hundredths(repeats["brl_at_stake"]),
             "admitted_cents": 0,
             "declared_km": repeats["km_at_stake"],

@@ -124,6 +124,7 @@ def test_each_difference_stands_in_its_line() -> None:
         "held_brl": D("-100.00"),
         "in_favour_brl": D("60.00"),  # 2 km, and the trip of D07
         "undeclared_brl": D("50.00"),
+        "excepted_brl": D("0.00"),
         "tolerance_brl": D("0.00"),
         "deadhead_brl": D("10.00"),
         "admitted_brl": D("260.00"),
@@ -252,7 +253,17 @@ def test_a_run_declared_twice_is_disallowed_whole_beside_its_groups_difference()
     assert amounts == [D("115.00"), D("-60.00"), D("-5.00"), D("50.00")]
     excepted = {**twice, "status": "excepted"}
     (row,) = waterfall(waterfall_rows(facts_of(trips, costs, matches, [], [excepted]))).to_dict("records")
-    assert (row["disallowed_brl"], row["tolerance_brl"], row["admitted_brl"]) == (D(0), D("-65.00"), D("50.00"))
+    amounts = [row[f"{name}_brl"] for name in ("disallowed", "excepted", "tolerance", "admitted")]
+    assert amounts == [D(0), D("-60.00"), D("-5.00"), D("50.00")]
+
+
+def test_what_an_exception_covers_stands_in_a_line_of_its_own() -> None:
+    """A D01 of 7 km of which an exception is approved, beside 1 km within the tolerance."""
+    trips, costs = [trip(n, "C1", "service", 1000) for n in range(2)], [cost(n, 1000, 50_000) for n in range(2)]
+    matches = [match(0, "C1", ["t0"], ["r0"], 17), match(1, "C1", ["t1"], ["r1"], 11)]
+    found = {**finding("D01", "disallowed_brl", "PC1", "t0", "r0"), "status": "excepted"}
+    (row,) = waterfall(waterfall_rows(facts_of(trips, costs, matches, [], [found]))).to_dict("records")
+    assert [row[f"{name}_brl"] for name in ("disallowed", "excepted", "tolerance")] == [D(0), D("-35.00"), D("-5.00")]
 
 
 def test_declared_deadhead_that_the_contract_does_not_pay_is_no_difference() -> None:

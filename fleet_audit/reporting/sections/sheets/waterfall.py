@@ -23,6 +23,7 @@ FIELDS = (
     Field("held_brl", "Retido", Kind.BRL, 13),
     Field("in_favour_brl", "A favor da transportadora", Kind.BRL, 13),
     Field("undeclared_brl", "Admitido sem ata", Kind.BRL, 13),
+    Field("excepted_brl", "Coberto por exceção", Kind.BRL, 13),
     Field("tolerance_brl", "Diferenças na tolerância", Kind.BRL, 13),
     Field("deadhead_brl", "Vazio pago pelo contrato", Kind.BRL, 13),
     Field("admitted_brl", "Variável admitido", Kind.BRL, 14),
@@ -33,12 +34,12 @@ FIELDS = (
 )
 FORMULAS = {
     "admitted_brl": "ROUND(SUM({declared_brl},{disallowed_brl},{held_brl},{in_favour_brl},{undeclared_brl},"
-    "{tolerance_brl},{deadhead_brl}),2)",
+    "{excepted_brl},{tolerance_brl},{deadhead_brl}),2)",
     "total_brl": "ROUND(SUM({admitted_brl},{fixed_brl},{adjustments_brl}),2)",
 }
 NOTE = (
-    "Glosas e retido diminuem o declarado; o que é devido à transportadora aumenta. Pago e em dúvida é parte do "
-    "total e não se soma. Km sem preço e vazio não pago estão em GLOSAS e não entram na cascata."
+    "Glosas, retido e o coberto por exceção diminuem o declarado; o que é devido à transportadora aumenta. Pago e em "
+    "dúvida é parte do total e não se soma. Km sem preço e vazio não pago estão em GLOSAS e não entram na cascata."
 )
 _ZERO = Decimal("0.00")
 
