@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -57,8 +58,9 @@ def read_legible(kind: str, content: bytes, today: dt.date, limits: Limits, know
 
     Of several days of a row none shows which one is driven: the first may be that of issue or receipt. Those more than
     _SPREAD_DAYS before the last are of something else. A time without a zone is local. Days are read with the month
-    first where the file writes them so. A number of telemetry can be an instant (seconds or milliseconds since 1970).
-    The tables inside a ZIP archive are read too, as far as they unpack to no more than the size limit.
+    first where the rows with a known name write them so: the stamp of an export above them may be written otherwise.
+    A number of telemetry can be an instant (seconds or milliseconds since 1970). The tables inside a ZIP archive are
+    read too, as far as they unpack to no more than the size limit.
 
     Args:
         kind: of telemetry the names are devices, of other files plates in any spelling.
@@ -67,14 +69,14 @@ def read_legible(kind: str, content: bytes, today: dt.date, limits: Limits, know
         known: spelling → name: device ids, or plates without separators in either form.
     """
     cells = _cells(content, limits)
-    days = _written_days(cells["value"], today)
+    spelled = cells["value"] if kind == "telemetry" else _plates(cells["value"])
+    # the first of a row: 18 may be passengers, too
+    named = cells.assign(name=spelled.map(dict(known))).dropna(subset=["name"]).drop_duplicates("row")
+    days = _written_days(cells, named["row"], today)
     if kind == "telemetry":
         days = pd.concat([days, _days_of_numbers(cells["value"], today, known)], ignore_index=True)
     dated = cells.merge(days, on="value")
     dated = dated[dated.groupby("row")["date"].transform("max") - dated["date"] <= pd.Timedelta(days=_SPREAD_DAYS)]
-    spelled = cells["value"] if kind == "telemetry" else _plates(cells["value"])
-    # the first of a row: 18 may be passengers, too
-    named = cells.assign(name=spelled.map(dict(known))).dropna(subset=["name"]).drop_duplicates("row")
     both = dated[["row", "date"]].merge(named[["row", "name"]], on="row")
     # the plate of a visit report stands above its rows
     unnamed = dated.iloc[:0] if kind == "visit_report" else _rows_like(both["row"], cells, dated)
@@ -87,14 +89,18 @@ def read_legible(kind: str, content: bytes, today: dt.date, limits: Limits, know
 
 
 def _cells(content: bytes, limits: Limits) -> pd.DataFrame:
-    """row, value: each cell of each row, whatever separates them."""
+    """row, value, is_typed: each cell of each row, whatever separates them; a workbook may have typed it."""
     rows: list[str] = []
+    typed: list[bool] = []
     for table in _tables(content, limits):
         try:
-            rows += read_cells(table, limits, set()).raws
+            read = read_cells(table, limits, set())
         except RejectedFile:
             continue
-    return split_rows(pd.Series(rows, dtype=object), BETWEEN_CELLS)
+        rows += read.raws
+        typed += [read.serials_from is not None] * len(read.raws)
+    cells = split_rows(pd.Series(rows, dtype=object), BETWEEN_CELLS)
+    return cells.assign(is_typed=np.array(typed, dtype=bool)[cells["row"].to_numpy(dtype=int)])
 
 
 def split_rows(raws: pd.Series, separators: str) -> pd.DataFrame:
@@ -129,14 +135,19 @@ def _rows_like(rows: pd.Series, cells: pd.DataFrame, dated: pd.DataFrame) -> pd.
     return dated[is_like & ~dated["row"].isin(rows).to_numpy()]
 
 
-def _written_days(texts: pd.Series, today: dt.date) -> pd.DataFrame:
-    """value, date of the distinct texts that are a day or an instant up to today."""
-    written = texts[matches(texts, _DATE_LIKE)]
-    is_month_first = values.writes_month_first(written.str.replace(_BEYOND_SECONDS, r"\1", regex=True))
-    written = written.drop_duplicates()
-    bare = written.str.replace(_BEYOND_SECONDS, r"\1", regex=True)
-    day = values.days_by_order(bare, is_month_first=is_month_first)
-    found = pd.DataFrame({"value": written, "date": day.fillna(_local_days(values.instants(written)))})
+def _written_days(cells: pd.DataFrame, named_rows: pd.Series, today: dt.date) -> pd.DataFrame:
+    """value, date of the distinct texts that are a day or an instant up to today.
+
+    Rows without a known name decide their order only where no other row holds a day.
+    """
+    written = cells[matches(cells["value"], _DATE_LIKE)]
+    bare = written["value"].str.replace(_BEYOND_SECONDS, r"\1", regex=True)
+    is_named = written["row"].isin(named_rows).to_numpy()
+    is_month_first = values.writes_month_first(bare[is_named] if is_named.any() else bare)
+    is_typed = bool(written["is_typed"].all())
+    distinct = written["value"].drop_duplicates()
+    day = values.days_by_order(bare[distinct.index], is_month_first=is_month_first, is_typed=is_typed)
+    found = pd.DataFrame({"value": distinct, "date": day.fillna(_local_days(values.instants(distinct)))})
     return found[(found["date"] <= pd.Timestamp(today)).fillna(False).to_numpy(dtype=bool)]
 
 

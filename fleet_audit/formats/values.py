@@ -128,11 +128,14 @@ def month_first_dates(text: pd.Series) -> pd.Series:
     return _both_readings(text)[1].fillna(_calendar(text, _DATE_CONVERTED, _EARLIEST_YEAR))
 
 
-def days_by_order(text: pd.Series, *, is_month_first: bool) -> pd.Series:
-    """The most likely day of each text of a file in which nothing is accepted: read in the order that the file has."""
+def days_by_order(text: pd.Series, *, is_month_first: bool, is_typed: bool) -> pd.Series:
+    """The most likely day of each text of a file in which nothing is accepted: read in the order that the file has.
+
+    Only what a workbook `is_typed` may be converted: YYYY-MM-DD of a text file has one reading.
+    """
     if not is_month_first:
         return dates(text)
-    converted = month_first_dates(text.where(may_be_converted(text), ""))
+    converted = month_first_dates(text.where(may_be_converted(text) & is_typed, ""))
     return _both_readings(text)[1].fillna(converted).fillna(dates(text))
 
 

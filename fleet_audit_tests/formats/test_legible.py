@@ -60,3 +60,19 @@ def test_rows_like_those_that_name_a_vehicle_are_of_vehicles_that_cannot_be_read
     titled = ["Emitido em,11/06/2025,,,", "FROTA,DATA,KM,SAIDA,CHEGADA", f"{PLATE},10/06/2025,30,06:00,07:00"]
     assert _read("bulletin", *titled).unnamed == set()
     assert _read("visit_report", *titled, "x,09/06/2025,30,06:00,07:00").unnamed == set()
+
+
+@pytest.mark.parametrize(
+    ("kind", "rows"),
+    [
+        ("telemetry", [f"{DEVICE},2025-06-05T0{hour}:00:00" for hour in range(9)]),
+        ("bulletin", [f"{PLATE},05/06/2025"]),
+        ("bulletin", [f"{PLATE},06/05/2025", f"{PLATE},05/28/2025"]),
+    ],
+    ids=["ISO", "day first", "month first"],
+)
+def test_the_stamp_of_an_export_does_not_decide_the_order_of_the_days_below_it(kind: str, rows: list[str]) -> None:
+    """One stamp made positions of 5 June those of 6 May: the day that our own fault hid was accused."""
+    plain, stamped = (_read(kind, *head, *rows, today=dt.date(2025, 6, 20)) for head in ([], ["06/13/2025 08:00,x"]))
+    assert stamped.named == plain.named
+    assert dt.date(2025, 6, 5) in {day for day, _ in stamped.named}
