@@ -72,7 +72,8 @@ def a_cycle(last: dt.date = CYCLE.end, runs: Sequence[dict] = (), **parts: list[
     vehicles = VEHICLES.assign(titular_plate=None, seats=46)
     return AuditCycle(
         cycle=CYCLE, day=last, contracts=CONTRACTS, exceptions=empty_frame(reference.EXCEPTIONS), shifts=SHIFTS,
-        vehicles=vehicles, registered=on_each_day(vehicles), parameters=DEFAULT_PARAMETERS,
+        vehicles=vehicles, parameters=DEFAULT_PARAMETERS,
+        registered=on_each_day(vehicles, [day for day in DAYS if day <= last]),
         costs=costs_frame(*({"trip_id": key, "billable_km": "30.00"} for key in ids)),
         runs=fact_rows(facts.DECLARED_RUNS, list(runs)), **frames,
     )  # fmt: skip
@@ -93,6 +94,7 @@ def found(context: AuditCycle, rule_id: str) -> list[dict]:
     drafts = rule.find(context) if rule.is_testable(context) else []
     findings = complete(context, drafts, CYCLE_RULES).assign(cycle_start=CYCLE.start)
     findings = with_cycle_roots(CYCLE, findings, context.day_findings)
+    assert findings["finding_id"].is_unique  # else the cycle cannot be written
     records = conform(findings.assign(**WRITTEN), facts.CYCLE_FINDINGS).to_dict("records")
     return [{**row, "evidence": json.loads(row["evidence"])} for row in records]
 
@@ -705,6 +707,25 @@ def test_a_reserve_is_one_on_the_days_of_its_registration_alone() -> None:
     assert row["evidence"]["dates"] == [first.isoformat(), second.isoformat()]
     [row] = found(replace(context, registered=own), "V04")
     assert row["evidence"]["idle_dates"] == [third.isoformat()]
+
+
+def test_a_reserve_of_two_titulars_has_a_finding_of_its_own_for_each() -> None:
+    """It replaces a third vehicle after the first of three working days; the first finding keeps its id."""
+    third_plate, first = "CCC3C33", next(day for day in DAYS if day.isoweekday() <= 5)
+    context = with_reserve()
+    [before] = found(context, "V03")
+    later = (context.registered["plate"] == OTHER) & (context.registered["operational_date"] > first)
+    titular = context.registered["titular_plate"].mask(later, third_plate)
+    copied = {
+        name: pd.concat([rows, rows[rows["plate"] == PLATE].assign(plate=third_plate)], ignore_index=True)
+        for name, rows in {"fixed_costs": context.fixed_costs, "coverage": context.coverage}.items()
+    }
+    of_two = found(replace(context, registered=context.registered.assign(titular_plate=titular), **copied), "V03")
+    amounts = {row["evidence"]["titular_plate"]: row["brl_at_stake"] for row in of_two}
+    assert amounts == {PLATE: Decimal("100.00"), third_plate: Decimal("200.00")}
+    assert (
+        next(row for row in of_two if row["evidence"]["titular_plate"] == PLATE)["finding_id"] == before["finding_id"]
+    )
 
 
 def test_a_refused_visit_report_concerns_days_without_positions_alone() -> None:

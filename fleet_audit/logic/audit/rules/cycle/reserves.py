@@ -6,6 +6,7 @@ How a reserve's share is computed belongs to `logic.costs.fixed_costs`; a titula
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from decimal import Decimal
 
 import pandas as pd
@@ -39,6 +40,8 @@ def charged_twice(context: AuditCycle) -> list[Draft]:
     )
     drafts = []
     service = context.trips[context.trips["purpose"] == "service"]
+    first_titular = context.reserve_days.sort_values("operational_date", kind="stable").drop_duplicates("plate")
+    first_titular = first_titular.set_index("plate")["titular_plate"].to_dict()
     for plate, titular, working in _reserves(context):
         own, of_titular = (shares[shares["plate"] == each] for each in (plate, titular))
         days = working & set(own["operational_date"]) & set(of_titular["operational_date"])
@@ -46,7 +49,9 @@ def charged_twice(context: AuditCycle) -> list[Draft]:
         served = _days_of(service, plate) | _days_of(context.perhaps_service, plate)
         doubtful = (days - served) | (days & _days_of(service, titular))
         if doubtful:
-            drafts.append(_draft(context, plate, titular, own[own["operational_date"].isin(doubtful)]))
+            draft = _draft(context, plate, titular, own[own["operational_date"].isin(doubtful)])
+            # a reserve of one titular keeps the id that earlier releases gave it
+            drafts.append(draft if titular == first_titular[plate] else replace(draft, extra=(titular,)))
     return drafts
 
 
@@ -115,7 +120,7 @@ def _draft(context: AuditCycle, plate: str, titular: str, days: pd.DataFrame) ->
 RULES = (
     Rule(
         "V03",
-        "5",
+        "6",
         "H",
         "Reserva e titular com custo fixo no mesmo dia",
         "O reserva e o titular têm custo fixo em dias em que o reserva não substituiu o titular.",
