@@ -84,7 +84,7 @@ def audited_cycle(
         vehicle_terms=known.vehicles,
         shifts=known.shifts,
         vehicles=known.vehicles_on(day),
-        registered=known.vehicles_on_days(days),
+        registered=known.vehicles_on_days(each for each in days if each <= day),
         parameters=parameters,
         day_findings=findings[findings["cycle_start"].isna()],
         incomplete=incomplete_sources(files, api_gaps(warehouse, days[0], days[-1])),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import replace
 from decimal import Decimal
 
@@ -15,7 +16,7 @@ from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS, Paramete
 from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.schema import facts, reference
 from fleet_audit.schema.derive import empty_frame
-from fleet_audit_tests.logic.audit.rules.test_cycle import CYCLE, DAYS, a_cycle, worked
+from fleet_audit_tests.logic.audit.rules.test_cycle import CYCLE, DAYS, a_cycle, declared, worked
 from fleet_audit_tests.logic.audit.rules.test_own_past import a_past, since
 from fleet_audit_tests.logic.audit_sample import PLATE, costs_frame
 from fleet_audit_tests.logic.frames import rows
@@ -79,6 +80,24 @@ def test_a_tracker_that_was_moved_shows_against_the_days_before_the_cycle():
     found = find_in_cycle(cycle)
     [sentence] = found.loc[found["rule_id"] == "O07", "explanation_pt"]
     assert sentence.startswith("Indício: de 19/05/2025 a 28/05/2025, em 20 viagens de 10 dias")
+
+
+def test_the_unit_of_days_that_were_not_run_yet_has_no_finding():
+    """Run until 08/06; from 11/06 on the register names another unit."""
+    last = dt.date(2025, 6, 8)
+    days = [day for day in DAYS if day <= last]
+    context = a_cycle(last, trips=[worked(day) for day in days],
+                      matches=[declared(day, "30.00", "32") for day in days])  # fmt: skip
+    warehouse = DaysOfCycle(trips=context.trips, trip_costs=context.costs, matches=context.matches,
+                            vehicle_day_coverage=context.coverage)  # fmt: skip
+    now = {"plate": PLATE, "unit_code": "UCP", "carrier_code": "CONLOG", "contract_id": "CT1"}
+    terms = rows(reference.VEHICLES, now | {"valid_to": dt.date(2025, 6, 10)},
+                 now | {"unit_code": "UMS", "valid_from": dt.date(2025, 6, 11)})  # fmt: skip
+    known = Reference.of({"vehicles": terms, "contracts": context.contracts})
+    found = find_in_cycle(audited_cycle(warehouse, known, lambda day: DEFAULT_PARAMETERS, CYCLE))
+    assert found.loc[found["rule_id"] == "D03", ["carrier_code", "unit_code"]].to_numpy().tolist() == [
+        ["CONLOG", "UCP"]
+    ]
 
 
 @pytest.mark.parametrize("is_closed", [False, True])

@@ -45,7 +45,8 @@ class AuditCycle(TripAndRunRecords):
         plan, calendar, contracts, exceptions, shifts: `ref` tables.
         vehicles: vehicles as of the last day: plate, unit_code, timezone, carrier_code, contract_id, status,
             titular_plate.
-        registered: vehicles as of each of its days (`Reference.vehicles_on_days`).
+        registered: vehicles as of each of its days until `day` (`Reference.vehicles_on_days`): what is registered to
+            change on a later day is of nobody yet.
         parameters: those in force on the last day.
         incomplete: days on which a source is incomplete by our own fault (`incomplete.incomplete_sources`).
         earlier_runs, earlier_matches: `fact.declared_runs` and `fact.matches` of the cycle before.
@@ -173,7 +174,7 @@ class AuditCycle(TripAndRunRecords):
 
     @cached_property
     def owners(self) -> dict[str, Record]:
-        """unit_code and carrier_code of each plate's vehicle on its last day of the cycle."""
+        """unit_code and carrier_code of each plate's vehicle on its last day of those that were run."""
         last = self.registered.sort_values("operational_date", kind="stable").drop_duplicates("plate", keep="last")
         return {row["plate"]: row for row in last[["plate", "unit_code", "carrier_code"]].to_dict("records")}
 
