@@ -1,8 +1,15 @@
 """A visit report whose clock is hours off beside positions that sleep: the trips of both are driven once."""
 
+import datetime as dt
+import tracemalloc
+
+import numpy as np
+import pandas as pd
 import pytest
 
-from fleet_audit_tests.logic.driving import FRONT, GARAGE, MILL, at
+from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
+from fleet_audit.logic.trips.reported.other_clock import is_other_clock
+from fleet_audit_tests.logic.driving import DAY, FRONT, GARAGE, MILL, PLATE, ZONE, Bus, at, staged, window
 from fleet_audit_tests.logic.trips.reported.test_parts import Watched, km
 
 
@@ -48,3 +55,33 @@ def test_the_same_round_trip_later_counts_where_an_odometer_counted_it() -> None
     watched.legs = watched.legs[2:]
     assert km(watched.seen(silence)) == pytest.approx(80.0, abs=0.1)
     assert km(watched.seen(silence, with_odometer=False)) == pytest.approx(40.0, abs=0.1)
+
+
+def test_a_half_shift_that_a_silent_device_did_not_see_counts_where_the_day_before_was_on_time() -> None:
+    """Friday's ways from 06:00 and 17:00 are Saturday's of 06:00 by clocks 11 h and 24 h off: 80 km counted of 120."""
+    watched = Watched("03:00")
+    watched.bus = Bus(at("03:00") - 86_400).park(3600)
+    for start_s in (at("06:00") - 86_400, at("17:00") - 86_400, at("06:00")):
+        watched.bus.park(start_s - watched.bus.seconds)
+        watched.to(MILL, then=1200).to(GARAGE, then=1200)
+    report = watched.report()
+    report["date"] = report["started_at"].dt.tz_convert(ZONE).dt.date
+    records = [{**record, "odometer_km": None} for record in watched.kept((at("20:00") - 86_400, at("32:00")))]
+    assert km(window(staged(records), report)) == pytest.approx(120.0, abs=0.1)
+
+
+def test_a_shuttle_of_equal_ways_takes_little_memory() -> None:
+    """160 ways, each as long as all the others: their pairs beside each other took 2 GB."""
+    starts = pd.Timestamp("2025-06-10T09:00Z").as_unit("us") + pd.to_timedelta(30 * np.arange(40), unit="min")
+    legs = pd.DataFrame({"plate": PLATE, "started_at": starts, "ended_at": starts + pd.Timedelta(minutes=12)})
+    legs = pd.concat([legs.assign(date=DAY + dt.timedelta(days=n), leg_km=5.0, counted_km=0.0) for n in range(4)])
+    hours = pd.to_timedelta(np.repeat(24 * np.arange(4), 40), unit="h")
+    legs = legs.assign(started_at=legs["started_at"] + hours, ended_at=legs["ended_at"] + hours)
+    visits = legs.rename(columns={"leg_km": "reported_km"})
+    visits[["started_at", "ended_at"]] += pd.Timedelta(minutes=15)
+    tracemalloc.start()
+    is_other = is_other_clock(visits, legs, legs[:0], DEFAULT_PARAMETERS)
+    _, most_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert is_other.all()
+    assert most_bytes < 100e6
