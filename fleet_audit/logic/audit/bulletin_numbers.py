@@ -9,6 +9,7 @@ from fleet_audit.logic.primitives.cycles import as_days
 
 NUMBER_KEY = ("carrier_code", "number_series", "bulletin_number")
 _FEW = 0.1  # of a year's numbers may be mistyped
+_GROUPS = r"(?:(?:(\d+)\D+)?(\d+)\D+)?(\d+)\D*$"  # the last three groups of digits
 
 
 def with_number_series(runs: pd.DataFrame) -> pd.DataFrame:
@@ -17,15 +18,54 @@ def with_number_series(runs: pd.DataFrame) -> pd.DataFrame:
     Many carriers begin again each January: ata 1 of 01/01 is not ata 1 of the 31/12 before. One counts on where half
     of its numbers of the new year are not below those of the old year, and the new year has fewer runs than would lead
     from 1 up to these; else nothing shows it, as of a carrier that began in December, and no number of one year is one
-    of the other. One January ata numbered 0, or 702 for 7002, decided for all. Of 1-7001 the last digits count.
+    of the other. One January ata numbered 0, or 702 for 7002, decided for all. Some begin again each month: there the
+    numbers of most vehicles fall. A number that names its year, as 7001/2025, is never one of another year.
     """
     carriers = runs["carrier_code"].astype(object).fillna("").to_numpy()
-    years = pd.DatetimeIndex(as_days(runs["declared_date"])).year
-    digits = runs["bulletin_number"].astype("str").str.extract(r"(\d+)\D*$", expand=False)
-    numbers = pd.Series(pd.to_numeric(digits, errors="coerce").to_numpy(dtype=float, na_value=np.nan))
-    of_year = numbers.groupby([carriers, years.to_numpy()])
+    dates = pd.DatetimeIndex(as_days(runs["declared_date"]))
+    years, months = dates.year.to_numpy(), (dates.year * 12 + dates.month).to_numpy()
+    plates = runs["plate"].to_numpy(dtype=object)
+    groups = runs["bulletin_number"].astype("str").str.extract(_GROUPS).apply(pd.to_numeric).astype(float)
+    groups = groups.reset_index(drop=True)
+    numbers = _counted_group(groups, carriers, plates)
+    names_year = (groups.notna().sum(axis=1) > 1) & groups.isin([*set(years), *set(years - 1)]).any(axis=1)
+    of_years = np.where(names_year, 0, _series_of_years(numbers, carriers, years))
+    return runs.assign(number_series=of_years + _series_of_months(numbers, carriers, plates, months))
+
+
+def _counted_group(groups: pd.DataFrame, carriers: np.ndarray, plates: np.ndarray) -> pd.Series:
+    """The group of digits of which each carrier's vehicles have most values, of several the last one.
+
+    1-7001 counts 7001; 1-4512 and 2-4512 count 1 and 2 of the bus 4512.
+    """
+    last_first = groups.loc[:, ::-1]
+    of_vehicles = last_first.groupby([carriers, plates]).nunique().groupby(level=0).sum()
+    chosen = of_vehicles.to_numpy().argmax(axis=1) if len(of_vehicles) else np.zeros(0, dtype=int)
+    at = chosen[of_vehicles.index.get_indexer(carriers)]
+    return pd.Series(last_first.to_numpy()[np.arange(len(groups)), at], index=groups.index)
+
+
+def _series_of_years(numbers: pd.Series, carriers: np.ndarray, years: np.ndarray) -> np.ndarray:
+    of_year = numbers.groupby([carriers, years])
     middle = of_year.quantile(0.5, interpolation="higher")
     before = of_year.quantile(_FEW, interpolation="lower").groupby(level=0).shift()
-    counts_on = (middle >= before) & (of_year.nunique() < before)
-    series = (~counts_on).groupby(level=0).cumsum().reindex(pd.MultiIndex.from_arrays([carriers, years]))
-    return runs.assign(number_series=series.to_numpy(dtype=int))
+    return _counted(~((middle >= before) & (of_year.nunique() < before)), carriers, years)
+
+
+def _series_of_months(numbers: pd.Series, carriers: np.ndarray, plates: np.ndarray, months: np.ndarray) -> np.ndarray:
+    """Where most vehicles' numbers fall: a quarter of a month's is below the middle of the month before.
+
+    Each vehicle by itself, as its pad may be numbered by itself. Januaries are judged by years.
+    """
+    of_month = numbers.groupby([carriers, plates, months])
+    before = of_month.quantile(0.5, interpolation="lower").groupby(level=[0, 1]).shift()
+    falls = (of_month.quantile(0.25, interpolation="higher") < before)[before.notna()]
+    begins = falls[falls.index.get_level_values(2) % 12 != 1].groupby(level=[0, 2]).mean() > 0.5
+    return _counted(begins, carriers, months)
+
+
+def _counted(begins: pd.Series, carriers: np.ndarray, periods: np.ndarray) -> np.ndarray:
+    """Of each run, in how many periods up to its own its carrier begins again; `begins` by carrier and period."""
+    every = pd.MultiIndex.from_arrays([carriers, periods])
+    count = begins.reindex(every.unique().sort_values(), fill_value=False).groupby(level=0).cumsum()
+    return count.reindex(every).to_numpy(dtype=int)

@@ -13,6 +13,7 @@ import pytest
 from fleet_audit.logic.audit.not_tested import rules_not_tested
 from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
 from fleet_audit.logic.audit.rules.registry import CYCLE_RULES
+from fleet_audit.logic.primitives.cycles import cycle_days, cycle_of
 from fleet_audit.schema import facts, reference
 from fleet_audit_tests.logic.audit.rules.test_cycle import (
     CYCLE,
@@ -200,6 +201,8 @@ def test_d09_is_the_same_run_in_two_cycles(again: dict, key: str | None):
         (("1", "2", "3"), ("2", "3"), []),
         (("1", "2", "3"), ("1", "2", "3", "4"), []),
         (("ATA-002", "ATA-003"), ("ATA-001", "ATA-002"), []),
+        (("1-4512", "2-4512", "3-4512"), ("1-4512", "2-4512"), []),
+        (("001/L20", "002/L20"), ("001/L20", "002/L20"), []),
     ],
     ids=[
         "counts on",
@@ -212,6 +215,8 @@ def test_d09_is_the_same_run_in_two_cycles(again: dict, key: str | None):
         "began in December and its first is lost",
         "began in December",
         "with letters",
+        "with the number of the bus behind it",
+        "with the line behind it",
     ],
 )
 def test_d09_by_number_knows_a_carrier_that_begins_again_in_january(
@@ -257,6 +262,36 @@ def test_d09_of_a_carrier_that_counts_from_one_each_day_no_number_names_a_run(of
     ]
     earlier = written("R9", BEFORE, None, bulletin_number="1", declared_date=BEFORE, origin_text="GARAGEM")
     assert len(found(of_two_cycles([earlier], later), "D09")) == again
+
+
+@pytest.mark.parametrize("form", ["{}", "{:03d}/2025"])
+def test_d09_of_a_carrier_that_counts_from_one_each_month_no_number_names_a_run_of_another_month(form: str) -> None:
+    """30 of 31 runs of an honest timetable were accused."""
+    earlier, later = (
+        [written(f"R{day}", day, None, bulletin_number=form.format(day.day), declared_date=day, origin_text="GARAGEM")
+         for day in days]
+        for days in (cycle_days(cycle_of(BEFORE, CYCLE.start.day)), DAYS)
+    )  # fmt: skip
+    assert not found(of_two_cycles(earlier, later), "D09")
+
+
+@pytest.mark.parametrize(
+    ("start_km", "number"), [("1000", None), (None, "7001")], ids=["by its readings", "by its number"]
+)
+def test_d09_finds_a_run_that_is_billed_again_twice(start_km: str | None, number: str | None) -> None:
+    """One that was billed again once was found, and one billed again on three days was not."""
+    first = written("R0", BEFORE, start_km, bulletin_number=number, declared_date=BEFORE, origin_text="GARAGEM")
+    copies = [
+        written(f"R{day}", day, start_km, bulletin_number=number, declared_date=day, origin_text="GARAGEM")
+        for day in DAYS[5:8]
+    ]
+    others = [
+        written(f"S{at}", day, start_km and str(1100 + 40 * at), bulletin_number=number and str(7002 + at),
+                declared_date=day, origin_text="GARAGEM")
+        for at, day in enumerate(DAYS)
+    ]  # fmt: skip
+    findings = found(of_two_cycles([first], others + copies), "D09")
+    assert sorted(row["declared_run_id"] for row in findings) == [row["declared_run_id"] for row in copies]
 
 
 def test_d09_without_the_cycle_before_is_not_tested():

@@ -22,6 +22,7 @@ from fleet_audit.logic.reference.validity import DEFAULT_ZONE
 
 _READINGS = ["plate", "odometer_start_km", "odometer_end_km"]
 _WRITTEN = ["plate", *NUMBER_KEY, "departure", "arrival", "declared_km", "origin", "destination"]
+_MOST_REPEATED = 0.1  # of a vehicle's runs, or of the numbers on a carrier's vehicles: beyond it none names one run
 _PROOF_PT = {
     "readings": "mesmo veículo e mesmas leituras de hodômetro",
     "bulletin_number": "mesmo veículo, número, horários, locais e km",
@@ -31,7 +32,7 @@ _PROOF_PT = {
 def billed_twice(context: AuditCycle) -> list[Draft]:
     """D09: a run has the key of a run of the cycle before; the later one is accused.
 
-    The key is the plate and both readings of the odometer, where no other run of its cycle has them; or the plate, the
+    The key is the plate and both readings of the odometer, where few runs of its cycle share theirs; or the plate, the
     carrier's NUMERO ATA, unless the carrier may have begun to count again, both times of day, the places and the km. A
     number that names another run is none (Q05). At stake is the whole run, and its BRL only where both were linked to a
     trip: one that was not was held, and nothing was paid for it. So is a night run that is written with both of its
@@ -67,15 +68,23 @@ def _keyed(context: AuditCycle, runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _with_own_readings(runs: pd.DataFrame) -> pd.DataFrame:
-    """Runs whose readings are an odometer's: some carriers write `0` and the km, or the same two numbers every day."""
+    """Runs whose readings are an odometer's: some carriers write `0` and the km, or the same two numbers every day.
+
+    A run that is billed again twice has the same readings, too, but is one of the many of its vehicle.
+    """
     is_counted = (runs["odometer_start_km"] > 0) & (runs["odometer_end_km"] > runs["odometer_start_km"])
-    return runs[is_counted.fillna(False).astype(bool) & ~runs.duplicated(_READINGS, keep=False)]
+    counted = runs[is_counted.fillna(False).astype(bool)]
+    repeated = counted.assign(share=counted.duplicated(_READINGS, keep=False)).groupby("plate")["share"]
+    return counted[repeated.transform("mean") <= _MOST_REPEATED]
 
 
 def _with_number(runs: pd.DataFrame) -> pd.DataFrame:
-    """Runs whose number names one run: some carriers count from 1 each day, and write the same run under one number."""
+    """Runs of carriers whose numbers name one run: some count from 1 each day, and repeat almost every number."""
     numbered = runs[runs["bulletin_number"].notna()]
-    return numbered[numbered.groupby(_WRITTEN, dropna=False)["declared_date"].transform("nunique") <= 1]
+    days = numbered.groupby(["plate", *NUMBER_KEY], dropna=False)["declared_date"].nunique()
+    repeated = (days > 1).groupby(level="carrier_code", dropna=False).mean()
+    anew = repeated.index[repeated > _MOST_REPEATED]
+    return numbered[~numbered["carrier_code"].isin(anew)]
 
 
 def _pairs(later: pd.DataFrame, earlier: pd.DataFrame, key: list[str]) -> pd.DataFrame:
@@ -116,7 +125,7 @@ def _draft(context: AuditCycle, later: Record, earlier: Record, key: str, is_pai
 RULES = (
     Rule(
         "D09",
-        "5",
+        "6",
         "C",
         "Corrida faturada em dois ciclos",
         "Uma corrida do ciclo anterior foi declarada de novo neste ciclo.",

@@ -184,7 +184,7 @@ def _has_reports_or_runs(context: AuditDay) -> bool:
 RULES = (
     Rule(
         "T01",
-        "5",
+        "6",
         "C",
         "Veículo em duas viagens ao mesmo tempo",
         "Um relatório de visita, ou um boletim, coloca o mesmo veículo em dois deslocamentos no mesmo horário.",
