@@ -639,8 +639,40 @@ def test_v04_judges_each_day_by_the_calendar_of_its_own_unit() -> None:
 def test_v04_does_not_test_a_vehicle_whose_unit_has_no_calendar_and_says_so() -> None:
     context = a_cycle(trips=[], calendar=working_at("UMS"), fixed_costs=charged())
     assert not found(context, "V04")
-    assert f"({PLATE}): a unidade não tem calendário" in reason(context, "V04")
+    assert f"({PLATE}): o calendário da unidade não tem todos os dias do ciclo" in reason(context, "V04")
     assert "nenhum calendário" in reason(a_cycle(fixed_costs=charged()), "V04")
+
+
+def test_v04_takes_no_day_beyond_the_end_of_a_calendar_for_a_free_one() -> None:
+    """Idle on 3 of 21 working days, all of the 11 until 31/05, where the calendar ends."""
+    idle = [day for day in DAYS if day.isoweekday() <= 5][:3]
+    until_may = [row for row in working_at("UCP") if row["date"] <= dt.date(2025, 5, 31)]
+    context = a_cycle(trips=[worked(day) for day in DAYS if day not in idle], calendar=until_may, fixed_costs=charged())
+    assert not found(context, "V04")
+    assert f"({PLATE})" in reason(context, "V04")
+
+
+@pytest.mark.parametrize(("idle", "brl"), [(3, None), (5, "3000.00")])
+def test_v04_counts_a_day_of_two_contracts_once(idle: int, brl: str | None) -> None:
+    """3 of 21 working days are 14 %, 5 are 24 %."""
+    days = [day for day in DAYS if day.isoweekday() <= 5][:idle]
+    fixed = charged() + [{**row, "contract_id": "CT2"} for row in charged()]
+    trips = [worked(day) for day in DAYS if day not in days]
+    rows = found(a_cycle(trips=trips, calendar=working_at("UCP"), fixed_costs=fixed), "V04")
+    assert [row["brl_at_stake"] for row in rows] == ([Decimal(brl)] if brl else [])
+    assert [len(row["evidence"]["idle_dates"]) for row in rows] == ([idle] if brl else [])
+
+
+@pytest.mark.parametrize("known", [1, 0])
+def test_v03_either_accuses_a_reserve_or_does_not_test_it_where_the_calendar_lacks_days(known: int) -> None:
+    """Its calendar ends after so many of three days on which nobody served."""
+    context = with_reserve()
+    other = context.calendar.assign(unit_code="UMS")
+    context = replace(context, calendar=pd.concat([context.calendar.head(known), other], ignore_index=True))
+    rows = found(context, "V03")
+    assert [row["brl_at_stake"] for row in rows] == [Decimal("100.00")] * known
+    assert all("sem contar 2 dias sem calendário" in row["explanation_pt"] for row in rows)
+    assert bool(reason(context, "V03")) is not bool(known)
 
 
 def sold_after(context: AuditCycle, days: int) -> AuditCycle:

@@ -184,12 +184,21 @@ class AuditCycle(TripAndRunRecords):
         rows = self.registered
         return rows[((rows["status"] == "reserva") & rows["titular_plate"].notna()).to_numpy(dtype=bool)]
 
-    @cached_property
-    def units_with_calendar(self) -> set[str]:
-        """Units with a day of the cycle in their calendar: of the others nobody knows the working days."""
+    @property
+    def has_calendar(self) -> bool:
+        """Whether the calendar of any unit has a day of the cycle."""
         days = as_days(self.calendar["date"])
-        is_of_cycle = (as_days(self.cycle.start) <= days) & (days <= as_days(self.cycle.end))
-        return set(self.calendar.loc[is_of_cycle, "unit_code"])
+        return bool(((as_days(self.cycle.start) <= days) & (days <= as_days(self.cycle.end))).any())
+
+    def day_types(self, rows: pd.DataFrame) -> pd.Series:
+        """The calendar's `day_type` of each row's operational_date in its unit_code; null of a day that it lacks.
+
+        Nobody knows whether such a day is a working day: a calendar may end within the cycle, and names each day.
+        """
+        named = self.calendar.drop_duplicates(["date", "unit_code"])[["date", "unit_code", "day_type"]]
+        asked, keys = rows[["operational_date", "unit_code"]], ["date", "unit_code"]
+        found = asked.rename(columns={"operational_date": "date"}).merge(named, on=keys, how="left")
+        return found["day_type"].set_axis(rows.index)
 
     @cached_property
     def driving(self) -> Driving:

@@ -130,8 +130,13 @@ def _mostly(context: AuditCycle, flag: str) -> dict[str, pd.DataFrame]:
     return {
         str(plate): rows
         for plate, rows in _paid_working_days(context).groupby("plate", sort=True)
-        if 100 * rows[flag].sum() > context.parameters.idle_pct * rows["operational_date"].nunique()
+        if 100 * _days(rows, flag) > context.parameters.idle_pct * rows["operational_date"].nunique()
     }
+
+
+def _days(rows: pd.DataFrame, flag: str) -> int:
+    """Days with the flag; one of two contracts has two rows."""
+    return int(rows.loc[rows[flag], "operational_date"].nunique())
 
 
 def _plates_with_fixed_cost(context: AuditCycle) -> set[str]:
@@ -144,7 +149,7 @@ def _perhaps_idle(context: AuditCycle) -> set[str]:
 
 
 def _without_calendar(context: AuditCycle) -> set[str]:
-    """Plates with days of a unit without a calendar, unless the other days suffice to find them idle."""
+    """Plates with days that the calendar of their unit lacks, unless the other days suffice to find them idle."""
     days = _paid_working_days(context)
     return set(days.loc[days["is_unknown"], "plate"]) - _mostly(context, "is_idle").keys()
 
@@ -154,20 +159,16 @@ def _paid_working_days(context: AuditCycle) -> pd.DataFrame:
     """Shares of working days: plate, operational_date, amount_brl, is_unknown, is_perhaps_idle, is_idle.
 
     A day is perhaps idle where the vehicle was seen and no trip is proven to be service, idle where none may be. Days
-    of a unit without a calendar are unknown: each may be a working day, and none is idle. A vehicle belongs to the unit
-    of the day, and on days on which it is not registered to its last one.
+    that the unit's calendar lacks are unknown: each may be a working day, and none is idle. A vehicle belongs to the
+    unit of the day, and on days on which it is not registered to its last one.
     """
     keys = ["plate", "operational_date"]
     paid = context.fixed_costs.merge(context.reserve_days[keys].assign(is_reserve=True), on=keys, how="left")
     paid = paid[paid["is_reserve"].isna()].merge(context.registered[[*keys, "unit_code"]], on=keys, how="left")
     last_unit = paid["plate"].map({plate: owner["unit_code"] for plate, owner in context.owners.items()})
     paid = paid.assign(unit_code=paid["unit_code"].fillna(last_unit))
-    util = context.calendar.loc[context.calendar["day_type"] == "util", ["date", "unit_code"]]
-    days = paid.merge(
-        util.assign(is_util=True), left_on=["operational_date", "unit_code"], right_on=["date", "unit_code"], how="left"
-    )
-    days = days.assign(is_unknown=~days["unit_code"].isin(context.units_with_calendar))
-    days = days[days["is_util"].notna() | days["is_unknown"]]
+    day_types = context.day_types(paid)
+    days = paid.assign(is_unknown=day_types.isna())[day_types.isna() | (day_types == "util")]
     served = context.trips.loc[context.trips["purpose"] == "service", ["plate", "operational_date"]].drop_duplicates()
     days = days.merge(served.assign(is_served=True), on=["plate", "operational_date"], how="left")
     days = days.merge(context.seen_days.assign(is_seen=True), on=["plate", "operational_date"], how="left")
@@ -181,16 +182,20 @@ def _idle(context: AuditCycle, plate: str, days: pd.DataFrame) -> Draft:
     idle = days[days["is_idle"]]
     amount = sum(idle["amount_brl"], Decimal("0.00"))
     total = days["operational_date"].nunique()
-    unknown = days.loc[days["is_unknown"], "operational_date"].nunique()
+    unknown = _days(days, "is_unknown")
     without_calendar = f" ({unknown} deles sem calendário)" if unknown else ""
     return Draft(
         "V04",
         plate,
         f"No ciclo, {context.period}, o veículo {plate} teve custo fixo e nenhuma viagem de serviço em "
-        f"{idle['operational_date'].nunique()} de {total} dias úteis{without_calendar}, acima de "
+        f"{_days(days, 'is_idle')} de {total} dias úteis{without_calendar}, acima de "
         f"{sentences.number(context.parameters.idle_pct, 0)} %: R$ {sentences.number(amount)} de parcela fixa neles.",
         GRADE_CONFIDENCE["A"],
-        facts={"idle_dates": idle["operational_date"].to_list(), "working_days": total, "fixed_brl": amount},
+        facts={
+            "idle_dates": idle["operational_date"].drop_duplicates().to_list(),
+            "working_days": total,
+            "fixed_brl": amount,
+        },
         brl_at_stake=amount,
     )
 
@@ -198,7 +203,7 @@ def _idle(context: AuditCycle, plate: str, days: pd.DataFrame) -> Draft:
 RULES = (
     Rule(
         "V04",
-        "7",
+        "8",
         "H",
         "Custo fixo sem operação",
         "O veículo tem custo fixo e não teve viagem de serviço em muitos dias úteis do ciclo.",

@@ -16,8 +16,8 @@ OVER = Need(lambda context: context.is_over, "espera o fim do ciclo")
 WHOLE = Need(lambda context: context.is_whole, "espera todos os dias do ciclo")
 RUNS_IN_CYCLE = Need(lambda context: len(context.runs) > 0, "nenhuma ata no ciclo")
 INVOICED = Need(lambda context: len(context.invoice_lines) > 0, "nenhuma fatura do ciclo")
-NO_CALENDAR_PT = "a unidade não tem calendário de dias do ciclo"
-CALENDAR = Need(lambda context: bool(context.units_with_calendar), "nenhum calendário do ciclo")
+NO_CALENDAR_PT = "o calendário da unidade não tem todos os dias do ciclo"
+CALENDAR = Need(lambda context: context.has_calendar, "nenhum calendário do ciclo")
 ENOUGH_DAYS = Need(
     lambda context: context.is_whole or context.run_days >= context.parameters.cycle_min_days,
     "poucos dias do ciclo foram processados",

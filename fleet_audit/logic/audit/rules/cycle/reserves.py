@@ -17,6 +17,7 @@ from fleet_audit.logic.audit.rules.cycle.needs import CALENDAR, NO_CALENDAR_PT, 
 from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft
 from fleet_audit.logic.audit.rules.rule import Need, Rule
 from fleet_audit.logic.audit.rules.vehicle_need import VehicleNeed, VehicleNeeds
+from fleet_audit.logic.primitives.computed_once import computed_once
 
 _LISTED = 10
 _UNPROVEN_SUBSTITUTION_PT = (
@@ -31,38 +32,52 @@ def charged_twice(context: AuditCycle) -> list[Draft]:
     A reserve is paid for days on which its titular has no service. That is a substitution only where the reserve
     has service itself; where both were seen and neither served, or where the titular served as well, one of the two
     amounts is in doubt: the reserve's. Days on which either was not seen, or whose positions are incomplete, prove
-    nothing. Days that the calendar does not call `util` are no substitution that anybody missed. Nor is a day on which
-    the reserve may have served, for a place is not proven.
+    nothing. Days that the calendar does not call `util` are not a substitution that anybody missed. Nor is a day on
+    which the reserve may have served, for a place is not proven.
     """
-    shares = context.fixed_costs[context.fixed_costs["amount_brl"] > 0]
-    shares = shares.groupby(["operational_date", "plate"], as_index=False)["amount_brl"].agg(
-        lambda own: sum(own, Decimal())
-    )
-    drafts = []
-    service = context.trips[context.trips["purpose"] == "service"]
     first_titular = context.reserve_days.sort_values("operational_date", kind="stable").drop_duplicates("plate")
     first_titular = first_titular.set_index("plate")["titular_plate"].to_dict()
-    for plate, titular, working in _reserves(context):
-        own, of_titular = (shares[shares["plate"] == each] for each in (plate, titular))
-        days = working & set(own["operational_date"]) & set(of_titular["operational_date"])
-        days &= _seen_days(context, plate) & _seen_days(context, titular)
-        served = _days_of(service, plate) | _days_of(context.perhaps_service, plate)
-        doubtful = (days - served) | (days & _days_of(service, titular))
-        if doubtful:
-            draft = _draft(context, plate, titular, own[own["operational_date"].isin(doubtful)])
+    drafts = []
+    for plate, titular, days in _doubtful_days(context):
+        if not days["is_unknown"].all():
+            draft = _draft(context, plate, titular, days)
             # a reserve of one titular keeps the id that earlier releases gave it
             drafts.append(draft if titular == first_titular[plate] else replace(draft, extra=(titular,)))
     return drafts
 
 
-def _reserves(context: AuditCycle) -> list[tuple[str, str, set[dt.date]]]:
-    """Each reserve with a titular that it replaces, and the working days on which it is registered so; by plate."""
-    util = context.calendar.loc[context.calendar["day_type"] == "util", ["date", "unit_code"]]
-    days = context.reserve_days.merge(
-        util, left_on=["operational_date", "unit_code"], right_on=["date", "unit_code"], how="left"
+@computed_once
+def _doubtful_days(context: AuditCycle) -> list[tuple[str, str, pd.DataFrame]]:
+    """Each reserve, its titular and the reserve's shares of days that are in doubt if they are working days.
+
+    operational_date, amount_brl, is_unknown: whether the unit's calendar lacks the day.
+    """
+    shares = context.fixed_costs[context.fixed_costs["amount_brl"] > 0]
+    shares = shares.groupby(["operational_date", "plate"], as_index=False)["amount_brl"].agg(
+        lambda own: sum(own, Decimal())
     )
+    service, found = context.trips[context.trips["purpose"] == "service"], []
+    for plate, titular, registered in _reserves(context):
+        own, of_titular = (shares[shares["plate"] == each] for each in (plate, titular))
+        days = set(registered["operational_date"]) & set(of_titular["operational_date"])
+        days &= _seen_days(context, plate) & _seen_days(context, titular)
+        served = _days_of(service, plate) | _days_of(context.perhaps_service, plate)
+        doubtful = (days - served) | (days & _days_of(service, titular))
+        rows = own[own["operational_date"].isin(doubtful)].merge(registered, on="operational_date")
+        if len(rows):
+            found.append((plate, titular, rows[["operational_date", "amount_brl", "is_unknown"]]))
+    return found
+
+
+def _reserves(context: AuditCycle) -> list[tuple[str, str, pd.DataFrame]]:
+    """Each reserve with a titular that it replaces; operational_date, is_unknown of the days that may be working days.
+
+    Those on which it is registered so, in order of plate.
+    """
+    days, day_types = context.reserve_days, context.day_types(context.reserve_days)
+    days = days.assign(is_unknown=day_types.isna())[day_types.isna() | (day_types == "util")]
     return [
-        (str(plate), str(titular), set(rows["date"].dropna()))
+        (str(plate), str(titular), rows[["operational_date", "is_unknown"]])
         for (plate, titular), rows in days.groupby(["plate", "titular_plate"], sort=True)
     ]
 
@@ -72,8 +87,10 @@ def _reserve_plates(context: AuditCycle) -> set[str]:
 
 
 def _without_calendar(context: AuditCycle) -> set[str]:
-    days = context.reserve_days
-    return set(days.loc[~days["unit_code"].isin(context.units_with_calendar), "plate"])
+    """Reserves that are only in doubt if days that the calendar of their unit lacks are working days."""
+    in_doubt = _doubtful_days(context)
+    accused = {plate for plate, _, days in in_doubt if not days["is_unknown"].all()}
+    return {plate for plate, _, _ in in_doubt} - accused
 
 
 def _perhaps_substituted(context: AuditCycle) -> set[str]:
@@ -84,7 +101,7 @@ def _perhaps_substituted(context: AuditCycle) -> set[str]:
     service = context.trips[context.trips["purpose"] == "service"]
     return {
         reserve
-        for reserve, titular, _ in _reserves(context)
+        for reserve, titular in context.reserve_days[["plate", "titular_plate"]].drop_duplicates().to_numpy()
         for plate in (reserve, titular)
         if _days_of(context.perhaps_service, plate) - _days_of(service, plate)
     }
@@ -100,17 +117,20 @@ def _days_of(trips: pd.DataFrame, plate: str) -> set[dt.date]:
     return set(trips.loc[trips["plate"] == plate, "operational_date"])
 
 
-def _draft(context: AuditCycle, plate: str, titular: str, days: pd.DataFrame) -> Draft:
+def _draft(context: AuditCycle, plate: str, titular: str, in_doubt: pd.DataFrame) -> Draft:
+    days, unknown = in_doubt[~in_doubt["is_unknown"]], int(in_doubt["is_unknown"].sum())
     dates = sorted(days["operational_date"])
     amount = sum(days["amount_brl"], Decimal("0.00"))
     listed = ", ".join(sentences.day(day) for day in dates[:_LISTED])
     more = f" e mais {sentences.counted(len(dates) - _LISTED, 'dia', 'dias')}" if len(dates) > _LISTED else ""
     count = sentences.counted(len(dates), "dia útil", "dias úteis")
+    without_calendar = f", sem contar {sentences.counted(unknown, 'dia', 'dias')} sem calendário" if unknown else ""
     return Draft(
         "V03",
         plate,
         f"No ciclo, {context.period}, o reserva {plate} e o titular {titular} têm custo fixo em {count} sem que o "
-        f"reserva tenha substituído o titular ({listed}{more}): R$ {sentences.number(amount)} do reserva.",
+        f"reserva tenha substituído o titular ({listed}{more}): R$ {sentences.number(amount)} do reserva"
+        f"{without_calendar}.",
         GRADE_CONFIDENCE["A"],
         facts={"titular_plate": titular, "dates": dates, "reserve_fixed_brl": amount},
         brl_at_stake=amount,
