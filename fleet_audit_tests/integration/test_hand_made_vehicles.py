@@ -119,7 +119,7 @@ def _vehicles() -> Iterator[Vehicle]:
     frozen = odometer(day(), lambda r: r.odometer_km - 24 if r.at_s > 7 * HOUR else 1000)
     yield Vehicle("odometer still, ignition on", (frozen,), methods="gps|odometer", findings="O03", is_balanced=None)
     dead = odometer(day(), lambda r: 1000)
-    yield Vehicle("one reading since before the window", (dead,), methods="gps", is_balanced=None)
+    yield Vehicle("one reading since before the window", (dead,), methods="gps", findings="O03", is_balanced=None)
     back = odometer(day(), lambda r: r.odometer_km - 15 if r.at_s > 10 * HOUR else r.odometer_km)
     yield Vehicle("odometer turned back", (back,), findings="O01", is_balanced=None)
     jump = odometer(day(), lambda r: r.odometer_km + 60 if r.at_s > 10 * HOUR else r.odometer_km)

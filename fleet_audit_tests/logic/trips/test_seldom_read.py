@@ -125,19 +125,24 @@ def with_an_offset(step_km: float) -> Device:
     return lambda counted: [1000.3 + step_km * math.floor((km - 300) / step_km) for km in counted]
 
 
-@pytest.mark.parametrize("value", [123_441.0, 123_441.3, 123_400.0])
-def test_one_reading_over_less_than_the_greatest_step_of_odometers_accuses_nobody(value: float) -> None:
-    """14 km of a day: it may have died, or count in steps of 100 km. The path measures each trip."""
-    bus = shows(shuttles(1400, 10), lambda counted: [value] * len(counted))
-    assert events(bus) == []
-    trips = trips_of(bus)
-    assert (set(trips["km_method"]), trips["km"].sum()) == ({"gps"}, pytest.approx(14, abs=0.2))
-
-
-def test_an_odometer_that_stands_over_more_than_any_step_is_frozen() -> None:
-    bus = shows(shuttles(14_000, 8), lambda counted: [123_441.0] * len(counted))
-    assert events(bus) == ["frozen"]
-    assert trips_of(bus)["km"].sum() == pytest.approx(112, abs=0.5)
+@pytest.mark.parametrize(
+    ("value", "way_m", "trips", "found"),
+    [
+        (123_441.0, 1400, 10, ["frozen"]),
+        (123_441.3, 1400, 10, ["frozen"]),
+        (123_400.0, 1400, 10, ["frozen"]),
+        (123_441.0, 1400, 6, []),  # it may count in steps of 10 km from there on
+    ],
+)
+def test_one_reading_is_of_an_odometer_that_died_where_it_stands_over_more_than_a_step(
+    value: float, way_m: float, trips: int, found: list[str]
+) -> None:
+    """The path measures each trip in either case."""
+    bus = shows(shuttles(way_m, trips), lambda counted: [value] * len(counted))
+    assert events(bus) == found
+    measured = trips_of(bus)
+    assert set(measured["km_method"]) == {"gps"}
+    assert measured["km"].sum() == pytest.approx(trips * way_m / 1000, rel=0.02)
 
 
 @pytest.mark.parametrize("way_m", [800, 1400])
@@ -157,10 +162,15 @@ def test_short_trips_of_an_odometer_in_whole_km_are_its_own() -> None:
     assert trips["km"].sum() == pytest.approx(14, abs=1)
 
 
-@pytest.mark.parametrize("step_km", [50, 100])
-@pytest.mark.parametrize(("way_m", "trips"), [(1400, 10), (24_000, 8)])
-def test_steps_from_any_reading_on_accuse_nobody(step_km: float, way_m: float, trips: int) -> None:
-    bus = shows(shuttles(way_m, trips), with_an_offset(step_km))
+@pytest.mark.parametrize(
+    ("device", "way_m", "trips"),
+    [
+        *((device(step_km), 24_000, 8) for device in (in_steps, with_an_offset) for step_km in (50, 100)),
+        (in_steps(10), 1400, 6),
+    ],
+)
+def test_steps_of_many_km_accuse_nobody(device: Device, way_m: float, trips: int) -> None:
+    bus = shows(shuttles(way_m, trips), device)
     assert events(bus) == []
     assert trips_of(bus)["km"].sum() == pytest.approx(way_m / 1000 * trips, rel=0.01)
 

@@ -63,8 +63,7 @@ def find_lags(  # type: ignore[no-untyped-def]
     Of a device that is read every so many km, or counts in miles, no difference is below `least_km`, and its readings
     change on the way, where they are behind: its second greatest difference (the greatest may be a hand), at most
     twice the least one. Of an odometer that stood over a path, and of whose steps a window shows too few differences,
-    the least one; without any, the greatest step that odometers have: in 100 km one stands for days of short trips.
-    Where one reading repeats over more than that step, it failed.
+    the least one if that is of a rare step, else one of 10 km. Where a reading repeats over more, the odometer failed.
     """
     result = np.zeros(len(offsets) - 1)
     for track in range(len(offsets) - 1):
@@ -82,7 +81,8 @@ def find_lags(  # type: ignore[no-untyped-def]
                 result[track] = min(second_km, 2 * smallest_km)
                 continue
         if changes < _LEAST_CHANGES or smallest_km >= _RARE_STEP_KM:
-            step_km = min(smallest_km, _GREATEST_STEP_KM)
+            is_rare = changes > 0 and smallest_km >= _RARE_STEP_KM
+            step_km = min(smallest_km, _GREATEST_STEP_KM if is_rare else _LONGEST_STEP_KM)
             doubt_km = radius_m / 1000 + resolution[track]
             stood_km = _longest_stood_km(
                 seconds[part], lat[part], lon[part], odometer[part], ignition[part], radius_m, carried_kmh

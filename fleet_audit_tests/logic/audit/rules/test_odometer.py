@@ -125,7 +125,7 @@ def test_a_reading_that_the_next_takes_back_accuses_nobody(kind: str, to_km: flo
 
 
 def test_an_odometer_without_a_usable_reading_is_not_tested():
-    """It may have died, or count in steps of 100 km; a trip that GPS measured against its readings is tested."""
+    """It may have died, or count in steps of 10 km; a trip that GPS measured against its readings is tested."""
     trips = [trip("T", "06:00", "07:00", device_id=DEVICE, km_method="gps", km_gps="30.000")]
     devices = devices_of([], [{"device_id": DEVICE}])
     silent = rules_not_tested(audit(trips, [], devices=devices), DAY_RULES).set_index("rule_id")["reason_pt"]
