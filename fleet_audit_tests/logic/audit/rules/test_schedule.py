@@ -88,11 +88,22 @@ def test_t03_a_bus_that_came_late_and_waits_for_the_end_of_the_shift_came_late(
     assert [row["trip_id"] for row in findings] == (["T"] if late else [])
 
 
-@pytest.mark.parametrize(("left", "early"), [("11:20", True), ("10:40", False)])
-def test_t03_a_bus_that_brought_a_shift_and_leaves_long_before_its_end_left_early(left: str, early: bool) -> None:
+@pytest.mark.parametrize(("left", "late"), [("10:40", False), ("11:20", False), ("16:40", True)])
+def test_t03_a_bus_that_brought_a_shift_may_leave_empty_until_that_ends(left: str, late: bool) -> None:
+    """It stood at the mill until 11:20 after bringing shift A in time, and was accused."""
     brought = trip("T", "06:10", "06:50", shift_code="A", **TO_WORK)
-    findings = found(audit([brought, trip("U", left, "11:50", **FROM_WORK)], [], reference=registered()), "T03")
-    assert [row["trip_id"] for row in findings] == (["U"] if early else [])
+    findings = found(audit([brought, trip("U", left, "17:10", **FROM_WORK)], [], reference=registered()), "T03")
+    assert [row["trip_id"] for row in findings] == (["U"] if late else [])
+
+
+@pytest.mark.parametrize(("arrived", "early"), [("11:50", True), ("13:00", False)])
+def test_t03_a_bus_that_comes_for_the_workers_of_a_short_shift_may_wait_for_it(arrived: str, early: bool) -> None:
+    ends_at_four = {"unit_code": "UCP", "shift_code": "E", "start_local": "15:00", "end_local": "16:00"}
+    shifts = rows(reference.SHIFTS, SHIFTS.iloc[0].to_dict(), {**ends_at_four, "weekdays": "1-7", "tolerance_min": 10})
+    came = trip("T", "11:20", arrived, **TO_WORK)
+    home = trip("U", "16:02", "16:40", shift_code="E", **FROM_WORK)
+    findings = found(audit([came, home], [], reference=registered(shifts)), "T03")
+    assert [row["trip_id"] for row in findings] == (["T"] if early else [])
 
 
 def test_t03_a_wrong_clock_proves_nothing() -> None:

@@ -19,15 +19,18 @@ from fleet_audit.logic.primitives.wall_clock import local_days, to_local
 from fleet_audit.logic.reference.places import WORKPLACES
 from fleet_audit.logic.reference.shifts import nearest_shifts, parse_weekdays, shift_lengths, shifts_over_midnight
 
+_LONGEST_WAIT = pd.Timedelta(hours=4)  # of a bus that comes for the workers of a short shift
+
 
 def outside_every_shift(context: AuditDay) -> list[Draft]:
     """T03: a service trip whose time at the workplace is beyond the tolerance of every shift's start and end.
 
     A trip without a shift does not prove it: a bus that has brought one shift leaves empty, after that shift's start,
-    and one that comes for its workers arrives before its end. So the trip before a departure, and the trip after an
-    arrival, must not serve a shift either, unless the bus stood there for half of that shift or longer: one that
-    arrives too late and waits until the end came late. Trips between two workplaces, trips whose other end lies in a
-    gap and may be a workplace, units without shifts and devices with a wrong clock are not judged.
+    and one that comes for its workers arrives before its end. So the trip before a departure must not serve a shift
+    that lasts until then, nor the trip after an arrival one at all, unless the bus stood there for half of that shift
+    and _LONGEST_WAIT or longer: one that arrives too late and waits until the end came late. Trips between two
+    workplaces, trips whose other end lies in a gap and may be a workplace, units without shifts and devices with a
+    wrong clock are not judged.
     """
     trips = _service_of_day(context)
     trips = trips[trips["shift_code"].isna() & trips["unit_code"].isin(set(context.reference.shifts["unit_code"]))]
@@ -70,17 +73,20 @@ def _service_of_day(context: AuditDay) -> pd.DataFrame:
 def _neighbours(context: AuditDay) -> pd.DataFrame:
     """trip_id, and whether the vehicle's trip before it, and the one after it, serves a shift; yard trips aside.
 
-    Only where less than half of that shift lies in between.
+    Only where less than that shift lies between it and a trip before, and less than half of it, or than _LONGEST_WAIT,
+    between it and a trip after: a bus came at 13:00 for a shift of one hour that ended at 16:00.
     """
     trips = context.trips[context.trips["purpose"] != "yard"].sort_values(["plate", "started_at", "trip_id"])
     keys = pd.MultiIndex.from_frame(trips[["unit_code", "shift_code"]].astype(object))
-    longest = pd.Series(shift_lengths(context.reference.shifts).reindex(keys).to_numpy() / 2, index=trips.index)
-    half, start, end = (part.groupby(trips["plate"]) for part in (longest, trips["started_at"], trips["ended_at"]))
+    length = pd.Series(shift_lengths(context.reference.shifts).reindex(keys).to_numpy(), index=trips.index)
+    longest_wait = (length / 2).clip(lower=_LONGEST_WAIT)
+    parts = (length, longest_wait, trips["started_at"], trips["ended_at"])
+    whole, wait, start, end = (part.groupby(trips["plate"]) for part in parts)
     return pd.DataFrame(
         {
             "trip_id": trips["trip_id"],
-            "serves_before": trips["started_at"] - end.shift(1) < half.shift(1),
-            "serves_after": start.shift(-1) - trips["ended_at"] < half.shift(-1),
+            "serves_before": trips["started_at"] - end.shift(1) < whole.shift(1),
+            "serves_after": start.shift(-1) - trips["ended_at"] < wait.shift(-1),
         }
     )
 
@@ -188,7 +194,7 @@ def _unplanned(context: AuditDay, plate: str, trips: list[Record], named: frozen
 RULES = (
     Rule(
         "T03",
-        "3",
+        "4",
         "M",
         "Serviço fora de todos os turnos",
         "A viagem de serviço chega ao local de trabalho, ou sai dele, fora da tolerância de todos os turnos.",
