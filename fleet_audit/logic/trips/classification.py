@@ -32,11 +32,11 @@ def classify(
     Args:
         trips: unit_code, timezone (IANA), default_area, started_at and ended_at (UTC), origin_poi_id,
             destination_poi_id, origin_text, destination_text, is_short, km (measured; may be missing),
-            is_maintenance_driver (the driver's text says so), driver_id, passengers_readings, passengers_max, gaps,
-            coverage_pct, source.
+            is_maintenance_driver (the driver's text says so), driver_id, passengers_readings, passengers_max, hidden_s
+            (in silences, or shown by a visit report alone), duration_s, source.
         places: the places of `ref.pois`.
         drivers: `ref.drivers`; shifts: `ref.shifts`; routes: `ref.routes`.
-        parameters: yard_max_km, gps_min_coverage_pct, route_text_min, shift_tolerance_min.
+        parameters: yard_max_km, route_text_min, shift_tolerance_min.
     """
     departure_day = local_days(trips["started_at"], trips["timezone"])
     arrival_day = local_days(trips["ended_at"], trips["timezone"])
@@ -70,9 +70,10 @@ def _purpose(
     below_yard = (to_hundredths(round_km(trips["km"])) < parameters.yard_max_km * 100) & trips["km"].notna().to_numpy()
     maintenance_drivers = drivers.loc[drivers["is_maintenance"].fillna(False).astype(bool), "driver_id"]
     # A silence of 36 of 44 min hid the boarding: the readings before it, and after it at the mill, were 0.
-    is_hidden = (trips["gaps"] > 0) & (trips["coverage_pct"] < parameters.gps_min_coverage_pct)
+    # Of a device that reports every 4 min a silence of 12 of 60 min hides no more than of one that does every 30 s.
+    is_hidden = 2 * trips["hidden_s"].to_numpy(dtype=float) > trips["duration_s"].to_numpy(dtype=float)
     is_empty = (
-        ~is_hidden.to_numpy(dtype=bool, na_value=False)
+        ~is_hidden
         & (trips["source"] == "positions").to_numpy(dtype=bool)
         & (trips["passengers_readings"].to_numpy(dtype=float, na_value=0) > 0)
         & (trips["passengers_max"].to_numpy(dtype=float, na_value=np.nan) == 0)

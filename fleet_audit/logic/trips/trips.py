@@ -22,7 +22,7 @@ from fleet_audit.logic.trips.legs import Chain
 from fleet_audit.logic.trips.rounded.unproven_places import can_be_workplaces
 
 _SUMMED = ("km_odometer", "km_gps", "km_bridged", "km_chord", "km_long_chord", "km_far_chord", "km_fine", "km_open",
-           "km_reported", "moving_s", "moving_steps")  # fmt: skip
+           "km_reported", "moving_s", "moving_steps", "hidden_s")  # fmt: skip
 _FOLDED = {
     "is_odometer_valid": np.logical_and,
     "is_maintenance_driver": np.logical_or,

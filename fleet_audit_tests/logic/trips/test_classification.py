@@ -34,8 +34,8 @@ def trip(origin: str | None, destination: str | None, **values: object) -> dict:
         "driver_id": None,
         "passengers_readings": 0,
         "passengers_max": None,
-        "gaps": 0,
-        "coverage_pct": 100.0,
+        "hidden_s": 0.0,
+        "duration_s": 3600.0,
         "source": "positions",
         **values,
     }
@@ -101,15 +101,13 @@ def test_a_bus_that_was_counted_empty_is_a_deadhead() -> None:
 
 
 @pytest.mark.parametrize(
-    ("gaps", "coverage_pct", "expected"),
-    [(1, 18.2, "service"), (1, 50.0, "deadhead"), (0, 0.0, "deadhead")],
+    ("hidden_s", "expected"),
+    [(1801.0, "service"), (1800.0, "deadhead"), (0.0, "deadhead")],
     ids=["a silence hides most", "half was seen", "a position every 5 min"],
 )
-def test_readings_prove_no_empty_bus_where_silences_hide_most_of_the_trip(
-    gaps: int, coverage_pct: float, expected: str
-) -> None:
+def test_readings_prove_no_empty_bus_where_silences_hide_most_of_the_trip(hidden_s: float, expected: str) -> None:
     readings = {"passengers_readings": 9, "passengers_max": 0}
-    assert purpose("garagem", "usina", **readings, gaps=gaps, coverage_pct=coverage_pct) == expected
+    assert purpose("garagem", "usina", **readings, hidden_s=hidden_s) == expected
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ SUMS = (
     "km_carried",
     "covered_s",
     "gaps",
+    "hidden_s",
 )
 _FAR_TIMES = 2.0  # a chord of 900 s may be off by three times the share of one of 300 s
 
@@ -79,7 +80,7 @@ def sum_steps(  # type: ignore[no-untyped-def]
     """
     sums = np.zeros((len(SUMS), len(start)))
     for k in range(len(start)):
-        gps = bridged = chord = long_chord = far_chord = fine = carried = covered = gaps = 0.0
+        gps = bridged = chord = long_chord = far_chord = fine = carried = covered = gaps = hidden = 0.0
         for i in range(start[k] + 1, end[k] + 1):
             elapsed = seconds[i] - seconds[i - 1]
             is_apart = not metres[i] <= radius_m
@@ -102,6 +103,7 @@ def sum_steps(  # type: ignore[no-untyped-def]
                 covered += elapsed
             if elapsed > gap_note_s and is_apart and not is_bridged[i]:
                 gaps += 1
-        for row, value in enumerate((gps, bridged, chord, long_chord, far_chord, fine, carried, covered, gaps)):
+                hidden += elapsed
+        for row, value in enumerate((gps, bridged, chord, long_chord, far_chord, fine, carried, covered, gaps, hidden)):
             sums[row, k] = value
     return sums

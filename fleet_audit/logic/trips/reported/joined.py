@@ -21,7 +21,7 @@ _OF_END = ("ended_at", "is_end_in_gap",
            "destination_address", "destination_poi_id", "destination_candidates", "destination_text")  # fmt: skip
 _SUMMED = ("legs", "gaps", "passengers_readings", "covered_s", "km", "km_uncertainty", "km_reported", "moving_s",
            "moving_steps")  # fmt: skip
-_GREATEST = ("max_speed_kmh", "is_maintenance_driver", "is_disputed")
+_GREATEST = ("max_speed_kmh", "passengers_max", "is_maintenance_driver", "is_disputed")
 
 
 def owners_of_parts(
@@ -140,12 +140,13 @@ def join_parts(measured: pd.DataFrame, reported: pd.DataFrame, owners: pd.Series
     """Trips of positions, joined with the parts of `reported` that `owners` names; and what is left of `reported`.
 
     Each end is that of the source that saw it. km and doubts add up. Neither odometer nor path measured the whole, so
-    that both are unknown; the method is that of most of the km, and the grade C, as of a report. Readings of no
-    passenger prove no empty trip: a bus that left the garage empty, and was not seen when it filled, was unpaid.
+    that both are unknown; the method is that of most of the km, and the grade C, as of a report. What the report
+    alone shows is hidden: a bus that left the garage empty, and was not seen when it filled, was unpaid.
     """
     if owners.empty:
         return measured, reported
-    parts = pd.concat([measured, reported], ignore_index=True)
+    seen_s = measured["duration_s"] - measured["hidden_s"]
+    parts = pd.concat([measured.assign(seen_s=seen_s), reported.assign(seen_s=0.0)], ignore_index=True)
     parts = parts.assign(owner=parts["trip_id"].map(owners))
     parts = parts[parts["owner"].notna()].sort_values(["owner", "started_at", "ended_at"], kind="stable")
     by_owner = parts.groupby("owner", sort=True)
@@ -164,7 +165,6 @@ def join_parts(measured: pd.DataFrame, reported: pd.DataFrame, owners: pd.Series
         **{name: by_owner[name].sum(min_count=1).astype(parts[name].dtype) for name in _SUMMED},
         **{name: by_owner[name].max() for name in _GREATEST},
         driver_id=by_owner["driver_id"].first(),
-        passengers_max=by_owner["passengers_max"].max().where(lambda most: most > 0),
         km_odometer=np.nan,
         km_gps=np.nan,
         track_digest=pd.NA,
@@ -174,6 +174,7 @@ def join_parts(measured: pd.DataFrame, reported: pd.DataFrame, owners: pd.Series
         evidence_grade="C",
     )
     joined["duration_s"] = (joined["ended_at"] - joined["started_at"]).dt.total_seconds()
+    joined["hidden_s"] = joined["duration_s"] - by_owner["seen_s"].sum()
     joined["coverage_pct"] = 100 * joined["covered_s"] / joined["duration_s"]
     of_joined = measured["trip_id"].isin(owners.index)
     left = reported[~reported["trip_id"].isin(owners.index)]

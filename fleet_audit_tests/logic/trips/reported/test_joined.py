@@ -39,12 +39,13 @@ def test_the_end_that_only_the_report_saw_makes_a_trip_of_service() -> None:
 
 
 @pytest.mark.parametrize(("silence", "purposes"), [
-    (("06:10", "08:00"), ["service", "service"]), (("06:25", "08:00"), ["deadhead", "service"]),
+    (("06:08", "08:00"), ["service", "service"]), (("06:14", "08:00"), ["deadhead", "service"]),
+    (("06:25", "08:00"), ["deadhead", "service"]),
 ])  # fmt: skip
-def test_a_trip_that_was_empty_where_positions_saw_it_is_not_proven_empty(
+def test_a_trip_that_was_empty_where_positions_saw_less_than_half_of_it_is_not_proven_empty(
     silence: tuple[str, str], purposes: list[str]
 ) -> None:
-    """Silent from 06:10 on the way to the mill, or from 06:25 after the arrival."""
+    """Silent from the 8th or the 14th of 20 min on the way to the mill, or after the arrival."""
     watched = to_the_front_and_on()
     for record in watched.bus.records:
         record["passengers"] = 0
