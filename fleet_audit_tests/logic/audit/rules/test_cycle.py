@@ -580,7 +580,9 @@ def test_t06_days_without_data_may_have_held_the_trips():
     assert found(a_cycle(trips=trips, plan=plan), "T06")
     silent = [{"operational_date": day, "plate": PLATE, "status": "complete" if number < 20 else "silent",
                "observed_h": 24.0, "positions": 0, "visit_legs": 0} for number, day in enumerate(DAYS)]  # fmt: skip
-    assert not found(a_cycle(trips=trips, plan=plan, coverage=silent), "T06")
+    unseen = a_cycle(trips=trips, plan=plan, coverage=silent)
+    assert not found(unseen, "T06")
+    assert f"({PLATE})" in reason(unseen, "T06")
 
 
 def test_days_that_the_api_did_not_answer_prove_neither_too_few_trips_nor_idleness():
@@ -624,6 +626,21 @@ def test_t06_does_not_count_the_days_of_a_cycle_on_which_the_vehicle_had_no_cont
     without_contract = context.registered.assign(contract_id=context.registered["contract_id"].where(is_own))
     registered = without_contract if is_registered else context.registered[is_own]
     assert not found(replace(context, registered=registered), "T06")
+
+
+@pytest.mark.parametrize(
+    ("done", "result"), [(4, "found"), (5, "not tested"), (11, "not tested"), (12, "passed")], ids=str
+)
+def test_t06_does_not_test_a_late_vehicle_whose_plan_may_be_of_its_own_days_where_that_decides(
+    done: int, result: str
+) -> None:
+    """15 trips are planned of a vehicle with a contract on 15 of 31 days: 80 % are 12, less 7.74 of days before it."""
+    own = DAYS[16:]
+    plan = [{"cycle_start": CYCLE.start, "plate": PLATE, "planned_km": "450", "planned_trips": 15}]
+    context = a_cycle(trips=[worked(day) for day in own[:done]], plan=plan)
+    context = replace(context, registered=context.registered[context.registered["operational_date"].isin(own)])
+    assert bool(found(context, "T06")) is (result == "found")
+    assert ("dias sem dados ou sem contrato" in reason(context, "T06")) is (result == "not tested")
 
 
 def test_v04_judges_each_day_by_the_calendar_of_its_own_unit() -> None:

@@ -16,10 +16,13 @@ from fleet_audit.logic.audit.rules.cycle.needs import UNPROVEN_PLACE_PT, WHOLE
 from fleet_audit.logic.audit.rules.cycle.trips_by_day import trips_by_day
 from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft
 from fleet_audit.logic.audit.rules.rule import Need, Rule
-from fleet_audit.logic.audit.rules.vehicle_need import VehicleNeed
+from fleet_audit.logic.audit.rules.vehicle_need import VehicleNeed, VehicleNeeds
 from fleet_audit.logic.primitives.computed_once import computed_once
 from fleet_audit.logic.primitives.money import half_up
 
+_UNSEEN_TRIPS_PT = (
+    "fez menos viagens que o limite, mas dias sem dados ou sem contrato, ou viagens sem rota, podem completar o plano"
+)
 _PLAN_FACTS = ["cycle_start", "plate", "route_code", "planned_km", "planned_trips", "weekdays"]
 
 
@@ -58,6 +61,10 @@ class _PlannedVehicle:
         done = self.done + self.without_route + self.planned * self.unseen
         return done + perhaps < self.planned * under_pct / 100
 
+    def is_perhaps_under(self, under_pct: float) -> bool:
+        """Whether the plan is fulfilled only by trips that nothing proves: of unknown routes, and of unseen days."""
+        return self.done < self.planned * under_pct / 100 and not self.is_under(under_pct)
+
 
 def more_trips_than_planned(context: AuditCycle) -> list[Draft]:
     """T05: service trips of the vehicle above max(plan_over_pct, +1) of those planned. Waits for the cycle's end."""
@@ -68,7 +75,8 @@ def more_trips_than_planned(context: AuditCycle) -> list[Draft]:
 def fewer_trips_than_planned(context: AuditCycle) -> list[Draft]:
     """T06: below plan_under_pct of those planned; a trip on an unknown route, or on a day without data, may be one.
 
-    So may one whose place is not proven.
+    So may one whose place is not proven. A vehicle that only these clear is not tested: a plan may also be made for the
+    days with a contract alone.
     """
     under_pct = context.parameters.plan_under_pct
     under = [own for own in _planned(context) if own.is_under(under_pct, own.perhaps)]
@@ -87,6 +95,10 @@ def _perhaps_over(context: AuditCycle) -> set[str]:
 def _perhaps_under(context: AuditCycle) -> set[str]:
     limit = context.parameters.plan_under_pct
     return {own.plate for own in _planned(context) if own.is_under(limit) and not own.is_under(limit, own.perhaps)}
+
+
+def _under_by_what_was_seen(context: AuditCycle) -> set[str]:
+    return {own.plate for own in _planned(context) if own.is_perhaps_under(context.parameters.plan_under_pct)}
 
 
 @computed_once
@@ -165,7 +177,7 @@ RULES = (
     ),
     Rule(
         "T06",
-        "8",
+        "9",
         "H",
         "Menos viagens que o planejado",
         "O veículo fez no ciclo menos viagens de serviço do que o plano prevê.",
@@ -175,7 +187,12 @@ RULES = (
         None,
         ("plan_under_pct",),
         (WHOLE, _PLAN),
-        vehicle_need=VehicleNeed(_planned_plates, _perhaps_under, UNPROVEN_PLACE_PT),
+        vehicle_need=VehicleNeeds(
+            (
+                VehicleNeed(_planned_plates, _perhaps_under, UNPROVEN_PLACE_PT),
+                VehicleNeed(_planned_plates, _under_by_what_was_seen, _UNSEEN_TRIPS_PT),
+            )
+        ),
         is_by_carrier=True,
     ),
 )
