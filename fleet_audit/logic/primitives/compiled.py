@@ -6,12 +6,15 @@ When they are compiled belongs here; what they compute belongs to their subjects
 from __future__ import annotations
 
 import functools
+import hashlib
 import threading
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+_LOGIC = Path(__file__).parents[1]
 _lock = threading.RLock()
 
 
@@ -47,11 +50,27 @@ class Compiled:
         if self._dispatcher is None:
             import numba
 
+            _keep_apart(numba.config)
             self._dispatcher = numba.njit(**self._options)(self._function)
             names = self._function.__globals__
             compiled = {name: value for name, value in names.items() if isinstance(value, Compiled)}
             names.update({name: value.hand_over() for name, value in compiled.items()})
         return self._dispatcher
+
+
+@functools.cache
+def _keep_apart(config: Any) -> None:
+    """Let numba keep what it compiles in a folder of this state of all compiled functions.
+
+    Its own cache knows the file of a function, and not those of the functions that it calls: after an upgrade, a caller
+    that had not changed computed with the old form of one that had.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(_LOGIC.rglob("*.py")):
+        source = path.read_bytes()
+        if b"@njit(" in source:
+            digest.update(path.relative_to(_LOGIC).as_posix().encode() + b"\0" + source)
+    config.CACHE_DIR = str(Path(config.CACHE_DIR or _LOGIC / "__pycache__") / f"compiled-{digest.hexdigest()[:16]}")
 
 
 def _has_no_rows(arguments: Sequence[Any]) -> bool:

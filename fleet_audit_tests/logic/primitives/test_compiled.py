@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,39 @@ bus.records.clear()
 report = visits(visit("06:00", "06:30"), visit("07:30", "08:00", "21"))
 print(trips_of(bus, visits=report)["km"].tolist(), "numba" in sys.modules)
 """
+
+_CALLER = """
+import numpy as np
+from pathlib import Path
+from fleet_audit.logic.primitives import compiled
+compiled._LOGIC = Path(".")
+from callee import doubled
+
+@compiled.njit(cache=True)
+def total(values):
+    return doubled(values.sum())
+
+print(total(np.arange(4.0)))
+"""
+_CALLEE = """
+from fleet_audit.logic.primitives.compiled import njit
+
+@njit(cache=True)
+def doubled(value):
+    return 2 * value
+"""
+
+
+def test_a_caller_is_compiled_again_after_a_change_of_what_it_calls(tmp_path: Path):
+    (tmp_path / "caller.py").write_text(_CALLER)
+    totals = []
+    for callee in (_CALLEE, _CALLEE, _CALLEE.replace("2 * value", "2.5 * value")):
+        (tmp_path / "callee.py").write_text(callee)
+        command = [sys.executable, "-W", "ignore", "caller.py"]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120, cwd=tmp_path)
+        totals.append(float(done.stdout))
+    assert totals == [12, 12, 15]
+    assert len(list(tmp_path.glob("__pycache__/compiled-*"))) == 2
 
 
 def test_trips_of_visit_reports_alone_do_without_numba():
