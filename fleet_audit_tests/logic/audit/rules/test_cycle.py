@@ -669,6 +669,19 @@ def test_v04_takes_no_day_beyond_the_end_of_a_calendar_for_a_free_one() -> None:
     assert f"({PLATE})" in reason(context, "V04")
 
 
+@pytest.mark.parametrize(("idle", "is_tested"), [(3, True), (5, False)])
+def test_v04_tests_a_vehicle_where_the_days_that_its_calendar_lacks_do_not_decide(
+    idle: int, *, is_tested: bool
+) -> None:
+    """The calendar lacks the first working day. 3 days without service of 21 are too few either way, 5 are not."""
+    working = [day for day in DAYS if day.isoweekday() <= 5]
+    calendar = [row for row in working_at("UCP") if row["date"] != working[0]]
+    trips = [worked(day) for day in DAYS if day not in working[:idle]]
+    context = a_cycle(trips=trips, calendar=calendar, fixed_costs=charged())
+    assert not found(context, "V04")
+    assert (reason(context, "V04") == "") is is_tested
+
+
 @pytest.mark.parametrize(("idle", "brl"), [(3, None), (5, "3000.00")])
 def test_v04_counts_a_day_of_two_contracts_once(idle: int, brl: str | None) -> None:
     """3 of 21 working days are 14 %, 5 are 24 %."""

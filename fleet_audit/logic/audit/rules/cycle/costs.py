@@ -125,11 +125,12 @@ def idle_fixed_cost(context: AuditCycle) -> list[Draft]:
     return [_idle(context, plate, rows) for plate, rows in _mostly(context, "is_idle").items()]
 
 
-def _mostly(context: AuditCycle, flag: str) -> dict[str, pd.DataFrame]:
-    """The paid working days of each plate of which more than idle_pct have the flag, by plate."""
+def _mostly(context: AuditCycle, flag: str, days: pd.DataFrame | None = None) -> dict[str, pd.DataFrame]:
+    """The paid working days, or these of them, of each plate of which more than idle_pct have the flag, by plate."""
+    days = _paid_working_days(context) if days is None else days
     return {
         str(plate): rows
-        for plate, rows in _paid_working_days(context).groupby("plate", sort=True)
+        for plate, rows in days.groupby("plate", sort=True)
         if 100 * _days(rows, flag) > context.parameters.idle_pct * rows["operational_date"].nunique()
     }
 
@@ -149,18 +150,23 @@ def _perhaps_idle(context: AuditCycle) -> set[str]:
 
 
 def _without_calendar(context: AuditCycle) -> set[str]:
-    """Plates with days that the calendar of their unit lacks, unless the other days suffice to find them idle."""
+    """Plates that are idle only if days that the calendar of their unit lacks are working days.
+
+    One day that a calendar lacks left no vehicle of its unit tested, also those that served on each day.
+    """
     days = _paid_working_days(context)
-    return set(days.loc[days["is_unknown"], "plate"]) - _mostly(context, "is_idle").keys()
+    possible = days[days["is_unserved"] | ~days["is_unknown"]]
+    return _mostly(context, "is_unserved", possible).keys() - _mostly(context, "is_perhaps_idle").keys()
 
 
 @computed_once
 def _paid_working_days(context: AuditCycle) -> pd.DataFrame:
-    """Shares of working days: plate, operational_date, amount_brl, is_unknown, is_perhaps_idle, is_idle.
+    """Shares of working days: plate, operational_date, amount_brl, is_unknown, is_unserved, is_perhaps_idle, is_idle.
 
-    A day is perhaps idle where the vehicle was seen and no trip is proven to be service, idle where none may be. Days
-    that the unit's calendar lacks are unknown: each may be a working day, and none is idle. A vehicle belongs to the
-    unit of the day, and on days on which it is not registered to its last one.
+    A day is unserved where the vehicle was seen and no trip is proven to be service. It is perhaps idle where its
+    unit's calendar has it, idle where no trip may be service either. Days that the calendar lacks are unknown: each
+    may be a working day, and none is idle. A vehicle belongs to the unit of the day, and on days on which it is not
+    registered to its last one.
     """
     keys = ["plate", "operational_date"]
     paid = context.fixed_costs.merge(context.reserve_days[keys].assign(is_reserve=True), on=keys, how="left")
@@ -174,8 +180,9 @@ def _paid_working_days(context: AuditCycle) -> pd.DataFrame:
     days = days.merge(context.seen_days.assign(is_seen=True), on=["plate", "operational_date"], how="left")
     perhaps = context.perhaps_service[["plate", "operational_date"]].drop_duplicates()
     days = days.merge(perhaps.assign(is_perhaps=True), on=["plate", "operational_date"], how="left")
-    is_perhaps_idle = days["is_seen"].notna() & days["is_served"].isna() & ~days["is_unknown"]
-    return days.assign(is_perhaps_idle=is_perhaps_idle, is_idle=is_perhaps_idle & days["is_perhaps"].isna())
+    is_unserved = days["is_seen"].notna() & days["is_served"].isna()
+    days = days.assign(is_unserved=is_unserved, is_perhaps_idle=is_unserved & ~days["is_unknown"])
+    return days.assign(is_idle=days["is_perhaps_idle"] & days["is_perhaps"].isna())
 
 
 def _idle(context: AuditCycle, plate: str, days: pd.DataFrame) -> Draft:
