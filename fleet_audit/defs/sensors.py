@@ -3,12 +3,14 @@
 They only request runs; the run reads, archives and checks files (`ingestion`).
 """
 
+import contextlib
 import datetime as dt
 import hashlib
 import itertools
 import time
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from pathlib import PurePosixPath
 from zoneinfo import ZoneInfo
 
 import dagster as dg
@@ -41,7 +43,7 @@ from fleet_audit.ingest.late_positions import (
     touched_days,
     window_hours,
 )
-from fleet_audit.ingest.reference.touched_days import days_of_reference
+from fleet_audit.ingest.reference.touched_days import OF_SHARES, days_of_reference, rows_of_reference
 from fleet_audit.schema.derive import empty_frame
 from fleet_audit.schema.facts import TRIPS
 from fleet_audit.schema.partition import PARTITION_ZONE
@@ -132,14 +134,30 @@ def _requests_of_files(
     chosen = _bounded(files, file_limits(fleet.settings()).max_bytes)
     parameters = fleet.warehouse().read_table(PARAMETERS) if chosen else empty_frame(PARAMETERS)
     started = time.monotonic()
+    beside = _delivered_shares(fleet, inbox, chosen, now)
     requests: list[FileRequest] = []
     for at, file in enumerate(chosen):
         if at and time.monotonic() - started > MAX_SECONDS_A_TICK:
             return requests, at
-        request = _request(context, fleet, inbox, file, now, parameters)
+        request = _request(context, fleet, inbox, file, now, parameters, beside)
         if request is not None:
             requests.append(request)
     return requests, len(chosen)
+
+
+def _delivered_shares(
+    fleet: FleetResource, inbox: Inbox, files: Sequence[InboxFile], now: dt.datetime
+) -> dict[str, pd.DataFrame]:
+    """The rows of each table of fixed amounts among the files; together they touch other days than each alone."""
+    names = {table.name for table in OF_SHARES}
+    largest = file_limits(fleet.settings()).max_bytes
+    found: dict[str, pd.DataFrame] = {}
+    for file in files:
+        is_readable = not file.problem and file.size <= largest
+        if is_readable and file.kind == "reference" and PurePosixPath(file.name).stem in names:
+            with contextlib.suppress(UnsettledFileError, RetryableError, PermanentError):
+                found |= rows_of_reference(file, inbox.read(file), fleet.warehouse(), fleet.settings(), now)
+    return found
 
 
 def _request(
@@ -149,6 +167,7 @@ def _request(
     file: InboxFile,
     now: dt.datetime,
     parameters: pd.DataFrame,
+    beside: Mapping[str, pd.DataFrame],
 ) -> FileRequest | None:
     """Request of a file; None when it cannot be read now: the next tick looks at it again."""
     settings, warehouse = fleet.settings(), fleet.warehouse()
@@ -169,7 +188,9 @@ def _request(
         return FileRequest(file, sha256, _remaining(warehouse, received, incomplete, found.named))
     spans = found.spans or [
         *days_of_registration(file, content, warehouse, settings),
-        *days_of_reference(file, content, warehouse, settings, now),
+        *days_of_reference(
+            rows_of_reference(file, content, warehouse, settings, now), beside, warehouse, settings.closing_day
+        ),
         *([_recent()] if received is None else []),  # a run by hand or by the schedule was faster
     ]
     return FileRequest(file, sha256, _remaining(warehouse, received, spans, found.named))

@@ -7,7 +7,9 @@ import datetime as dt
 import pandas as pd
 import pytest
 
-from fleet_audit.ingest.reference.touched_days import days_of_reference
+from fleet_audit.ingest.healing import ParsedFiles
+from fleet_audit.ingest.reference.publishing import Published, publish
+from fleet_audit.ingest.reference.touched_days import days_of_reference, rows_of_reference
 from fleet_audit.logic.primitives.cycles import cycle_days, cycle_of
 from fleet_audit.schema import facts, reference
 from fleet_audit.sources.inbox import InboxFile
@@ -36,17 +38,33 @@ def computed(arrivals):
     return arrivals
 
 
-def touched(computed, name: str, text: str) -> list[tuple[dt.date, dt.date]]:
+def read(computed, name: str, text: str) -> dict[str, pd.DataFrame]:
     content = text.encode()
     file = InboxFile("reference", f"reference/{name}.csv", len(content), computed.now, "s")
-    return list(days_of_reference(file, content, computed.warehouse, computed.settings, computed.now))
+    return rows_of_reference(file, content, computed.warehouse, computed.settings, computed.now)
+
+
+def touched(computed, name: str, text: str, **beside: str) -> list[tuple[dt.date, dt.date]]:
+    """Of a table that arrived with others."""
+    others = {key: rows for other, more in beside.items() for key, rows in read(computed, other, more).items()}
+    return list(
+        days_of_reference(read(computed, name, text), others, computed.warehouse, computed.settings.closing_day)
+    )
+
+
+def amount_from(day: str) -> str:
+    return f"contract_id,plate,amount_brl_per_month,valid_from,valid_to\nCT-1,{PAID},1000,{day},\n"
+
+
+def contract_from(day: str) -> str:
+    return REFERENCE["contracts"].split("CT-1")[0] + f"CT-1,UM,UCP,contrato,unpaid,,,,,,{day},\n"
 
 
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        ("fixed_costs", f"contract_id,plate,amount_brl_per_month,valid_from,valid_to\nCT-1,{PAID},1000,2025-05-20,\n"),
-        ("contracts", REFERENCE["contracts"].split("CT-1")[0] + "CT-1,UM,UCP,contrato,unpaid,,,,,,2025-05-20,\n"),
+        ("fixed_costs", amount_from("2025-05-20")),
+        ("contracts", contract_from("2025-05-20")),
     ],
 )
 def test_a_later_beginning_touches_its_days_and_the_one_that_gets_another_cent(computed, name: str, text: str) -> None:
@@ -55,6 +73,37 @@ def test_a_later_beginning_touches_its_days_and_the_one_that_gets_another_cent(c
         (dt.date(2025, 5, 16), dt.date(2025, 5, 19)),
         (dt.date(2025, 6, 10), dt.date(2025, 6, 10)),
     ]
+
+
+def test_a_contract_and_its_amount_that_arrive_together_touch_the_cent_that_neither_moves_alone(computed) -> None:
+    """Both began on 20 May and now on the 16th: R$ 1.000,01 was stored, as 10 June kept its 32,25 + 0,01."""
+    for table, record in ((reference.CONTRACTS, CONTRACT), (reference.FIXED_COSTS, AMOUNT)):
+        computed.warehouse.replace_table(table, rows(table, {**record, "valid_from": "2025-05-20"}))
+    texts = {"contracts": contract_from("2025-05-16"), "fixed_costs": amount_from("2025-05-16")}
+    both = [(dt.date(2025, 5, 16), dt.date(2025, 5, 19)), (dt.date(2025, 6, 10), dt.date(2025, 6, 10))]
+    assert [touched(computed, name, texts[name], **texts) for name in texts] == [both, both]
+
+
+def test_a_run_publishes_both_tables_with_the_days_that_they_touch_together(arrivals) -> None:
+    def deliver(day: str) -> Published:
+        arrivals.drop("reference/contracts.csv", contract_from(day).encode())
+        arrivals.drop("reference/fixed_costs.csv", amount_from(day).encode())
+        arrivals.read()
+        published = publish(
+            ParsedFiles(arrivals.lake, arrivals.warehouse, arrivals.settings, arrivals.warnings.append), "a-run"
+        )
+        for delivery in published.in_force.values():
+            arrivals.warehouse.replace_table(delivery.table, delivery.rows)
+        return published
+
+    for name in ("vehicles", "carriers", "units"):
+        arrivals.drop(f"reference/{name}.csv", REFERENCE[name].replace("CT-2", "CT-1").encode())
+    deliver("2025-05-20")
+    at = pd.Timestamp("2025-06-16T08:00Z")
+    day_rows = pd.DataFrame({"operational_date": DAYS, "computed_at": at, "code_version": "c"})
+    arrivals.warehouse.replace_partition(facts.COMPUTED_DAYS, DAYS, day_rows, "r")
+    days = [*DAYS[:4], dt.date(2025, 6, 10)]
+    assert deliver("2025-05-16").touched == {"contracts": days, "fixed_costs": days}
 
 
 def test_an_end_beyond_the_computed_days_touches_those_that_get_another_cent(computed) -> None:

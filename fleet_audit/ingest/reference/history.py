@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -34,11 +35,12 @@ def open_rows(warehouse: Warehouse) -> pd.DataFrame:
 
 
 def record_version(
-    records: Records, known_rows: pd.DataFrame, versions: list[Delivery], closing_day: int, run_id: str
-) -> list[dt.date]:
+    records: Records, known_rows: pd.DataFrame, versions: list[Delivery], delivered: Mapping[str, pd.DataFrame],
+    closing_day: int, run_id: str,
+) -> list[dt.date]:  # fmt: skip
     """Record what is known from the newest version on; returns the computed days of open cycles that it touches.
 
-    `known_rows` are those that are still known (`open_rows`), of all tables.
+    `known_rows` are those that are still known (`open_rows`), of all tables; `delivered` the new rows of all tables.
     """
     warehouse = records.warehouse
     delivery, earlier = versions[-1], versions[:-1]
@@ -47,9 +49,8 @@ def record_version(
     keys = row_keys(table, rows)
     gone = before[~before["row_key"].isin(set(keys))]
     added = rows[~keys.isin(set(before["row_key"])).to_numpy()]
-    old = warehouse.read_table(table)
-    is_first = before.empty and len(old) > 0  # a database from before there was a history
-    touched = [] if is_first else computed_days_touched(warehouse, table, old, rows, closing_day)
+    is_first = before.empty and len(warehouse.read_table(table)) > 0  # a database from before there was a history
+    touched = [] if is_first else computed_days_touched(warehouse, table, delivered, closing_day)
     if touched:
         previous = str(earlier[-1].file["file_sha256"]) if earlier else ""
         _record_changes(records, delivery, gone, added, touched, previous, closing_day, run_id)

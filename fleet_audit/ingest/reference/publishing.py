@@ -68,10 +68,14 @@ def publish(parsed: ParsedFiles, run_id: str) -> Published:
     refused = _refuse(warehouse, lake, versions, is_judged, is_new)
     in_force = {name: found[-1] for name, found in versions.items() if found}
     records = Records(warehouse, lake)
-    touched = {}
-    for name, delivery in in_force.items():
-        if set(row_keys(delivery.table, delivery.rows)) != known[name]:
-            touched[name] = record_version(records, known_rows, versions[name], closing_day, run_id)
+    delivered = {
+        name: delivery.rows
+        for name, delivery in in_force.items()
+        if set(row_keys(delivery.table, delivery.rows)) != known[name]
+    }
+    touched = {
+        name: record_version(records, known_rows, versions[name], delivered, closing_day, run_id) for name in delivered
+    }
     days = sorted({day for each in touched.values() for day in each})
     if days:
         record_totals_before(records, days, [name for name, each in touched.items() if each], run_id)

@@ -6,6 +6,7 @@ Differences of two versions are computed in `logic.reference.changes`.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from pathlib import PurePosixPath
 
 import pandas as pd
@@ -27,7 +28,7 @@ from fleet_audit.storage.warehouse import Warehouse
 
 MONTHS_BACK = 2  # a change requests no days older than this, counted from the newest computed day
 _OF_NIGHT_TRIPS = (reference.DEVICES, reference.POIS)
-_OF_SHARES = (reference.FIXED_COSTS, reference.CONTRACTS, reference.VEHICLES)
+OF_SHARES = (reference.FIXED_COSTS, reference.CONTRACTS, reference.VEHICLES)
 
 _COMPUTED = """
 select operational_date from ops.computed_days
@@ -48,20 +49,32 @@ select operational_date, carrier_code, sum(km) as km, sum(brl) as brl from (
 """
 
 
-def days_of_reference(
+def rows_of_reference(
     file: InboxFile, content: bytes, warehouse: Warehouse, settings: Settings, now: dt.datetime
-) -> list[Span]:
-    """Computed days of open cycles that this version of a reference table touches, as spans in order."""
+) -> dict[str, pd.DataFrame]:
+    """The rows of a reference table by its name; nothing of another file, or of one that is refused."""
     table = reference.BY_NAME.get(PurePosixPath(file.name).stem)
     if file.kind != "reference" or table is None:
-        return []
+        return {}
     try:
         new = parse_inbox_file(file, content, settings, now).rows
     except RejectedFile:
-        return []
+        return {}
     forms = registered_forms(warehouse.read_table(reference.VEHICLES))
-    named = with_registered_plates(table, new, forms)[0]
-    return spans_of(computed_days_touched(warehouse, table, warehouse.read_table(table), named, settings.closing_day))
+    return {table.name: with_registered_plates(table, new, forms)[0]}
+
+
+def days_of_reference(
+    new: Mapping[str, pd.DataFrame], beside: Mapping[str, pd.DataFrame], warehouse: Warehouse, closing_day: int
+) -> list[Span]:
+    """Computed days of open cycles that this version of a reference table touches, as spans in order.
+
+    Args:
+        new: its `rows_of_reference`; beside: those of tables that arrived together with it.
+    """
+    delivered = {**beside, **new}
+    days = [computed_days_touched(warehouse, reference.BY_NAME[name], delivered, closing_day) for name in new]
+    return spans_of(day for of_table in days for day in of_table)
 
 
 def fill_deltas(warehouse: Warehouse, day: dt.date) -> pd.DataFrame:
@@ -85,22 +98,24 @@ def fill_deltas(warehouse: Warehouse, day: dt.date) -> pd.DataFrame:
 
 
 def computed_days_touched(
-    warehouse: Warehouse, table: Table, old: pd.DataFrame, new: pd.DataFrame, closing_day: int
+    warehouse: Warehouse, table: Table, delivered: Mapping[str, pd.DataFrame], closing_day: int
 ) -> list[dt.date]:
     """Computed days of open cycles, at most `MONTHS_BACK` before the newest, whose results a changed table alters.
 
     Those are the days on which the table differs; of devices and places also the day before, whose trips may end on it;
-    and the days of the cycle on which a fixed amount then has other shares.
+    and the days of the cycle on which a fixed amount has other shares by all tables that were `delivered` together. A
+    contract and its amount that both began earlier moved a cent that neither moved alone.
     """
     computed = sorted(warehouse.read(_COMPUTED, {"reach": MONTHS_BACK * 31})["operational_date"])
     if not computed:
         return []
+    old, new = warehouse.read_table(table), delivered[table.name]
     touched = set(days_touched(table, old, new, computed[0], computed[-1] + ONE_DAY))
     if table in _OF_NIGHT_TRIPS:
         touched |= {day - ONE_DAY for day in touched}
-    if table in _OF_SHARES:
-        known = {each.name: warehouse.read_table(each) for each in _OF_SHARES}
-        before, after = (known | {table.name: rows} for rows in (old, new))
+    if table in OF_SHARES:
+        before = {each.name: warehouse.read_table(each) for each in OF_SHARES}
+        after = {name: delivered.get(name, rows) for name, rows in before.items()}
         touched |= days_of_other_shares(computed, before, after, closing_day)
     return sorted((touched & set(computed)) - warehouse.closed_days(computed))
 
