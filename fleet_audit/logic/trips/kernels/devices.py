@@ -69,7 +69,9 @@ def _next_rest(points, begin, seconds, lat, lon, gap_note_s, stop_min_s, stop_ra
         if seconds[here] < begin - gap_note_s:
             continue
         if seconds[here] > begin and (at == 0 or seconds[here] - seconds[points[at - 1]] > gap_note_s):
-            return begin  # silent at `begin`: a day of another device was lost until it next reported
+            last = points[max(at - 1, 0)]
+            if distance_m(lat[last], lon[last], lat[here], lon[here]) <= stop_radius_m:
+                return begin  # asleep at `begin`: a day of another device was lost until it next reported
         until, is_resting = at, True
         while until < size and seconds[points[until]] < seconds[here] + stop_min_s:
             until += 1

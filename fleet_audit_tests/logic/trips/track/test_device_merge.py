@@ -286,3 +286,15 @@ def test_no_trip_is_lost_or_doubled_where_two_zones_meet(zones: tuple[str, str])
     assert [unit_of[day] for day in found["operational_date"]] == found["unit_code"].to_list()
     later = pd.Timestamp(NEXT, tz=zones[1])
     assert ((found["started_at"] >= later) == (found["unit_code"] == "B")).all()
+
+
+def test_a_drive_over_midnight_that_its_device_did_not_report_is_one_trip_of_the_day_on_which_it_began() -> None:
+    """40 km from 23:40, by the first device from 00:05 on again: from 00:00 on the other one measured 27 of them."""
+    buses = [
+        Bus(at("12:00"), device=device, resolution_km=0.01).park(42_000).go(FRONT, 40).stand(600).park(28_800)
+        for device in ("D1", "D2")
+    ]
+    first, second = without(without(buses[0], "23:47", "24:05"), "28:00", "31:00"), without(buses[1], "14:00", "20:00")
+    trips = pd.concat([trips_of(reported([first, second]), tables=BOTH, day=day) for day in (DAY, NEXT)])
+    km = trips.groupby("operational_date")["km"].sum()
+    assert km.to_dict() == {DAY: pytest.approx(40.0, abs=0.5)}
