@@ -25,10 +25,10 @@ def counted_movements(rows: pd.DataFrame) -> np.ndarray:
             received_at, row_number, and reported_until: the last arrival that the row's file reports of the plate.
 
     Rows of one plate that share `SAME_MOVEMENT_PCT` of the shorter are one group, and one file answers for the group:
-    the file whose rows reach over the longest time (a movement under way at the export is shorter than the complete
-    one); of those, the file that reports furthest (a later export may split a movement), but none without any km where
-    another has some; of files that agree with it, the file that arrived first. Rows of the chosen file that leave
-    within one minute are one: the longest counts, of equals one with km.
+    of those with km, if any has some, the file whose rows reach over the longest time (a movement under way at the
+    export is shorter than the complete one); of those, the file that reports furthest (a later export may split a
+    movement), one that lacks km of a row last; of files that agree with it, the file that arrived first. Rows of the
+    chosen file that leave within one minute are one: the longest counts, of equals, to the minute, one with km.
     Rows that otherwise overlap inside one file all count, for rule T01 to judge.
     """
     counted = np.ones(len(rows), dtype=bool)
@@ -55,7 +55,7 @@ def _counted_of_groups(facts: pd.DataFrame) -> np.ndarray:
         ["group", "start", "length", "is_without_km", "row_number"], ascending=[True, True, False, True, True]
     )
     is_repeated = _leaves_again(
-        keys["group"].to_numpy(), keys["start"].to_numpy(), keys["length"].to_numpy(), CLOCK_TOLERANCE_S
+        *(keys[name].to_numpy() for name in ("group", "start", "length", "is_without_km")), CLOCK_TOLERANCE_S
     )
     counted = np.zeros(len(facts), dtype=bool)
     counted[keys["at"].to_numpy()[~is_repeated]] = True
@@ -73,17 +73,19 @@ def _chosen_exports(facts: pd.DataFrame) -> pd.DataFrame:
             until=("reported_until", "max"),
             movements=("start", "size"),
             km=("km", "sum"),
+            lacks_km=("is_without_km", "any"),
             is_without_km=("is_without_km", "all"),
             received_at=("received_at", "min"),
             file_name=("file_name", "min"),
         )
         .reset_index()
     )
+    exports = exports[exports["is_without_km"] == exports.groupby("group")["is_without_km"].transform("min")]
     reach = exports["end"] - exports["start"]
     widest = reach.groupby(exports["group"]).transform("max")
     complete = exports[reach >= widest - CLOCK_TOLERANCE_S]
     ordered = complete.sort_values(
-        ["group", "is_without_km", "until", "movements", "received_at", "file_name"],
+        ["group", "lacks_km", "until", "movements", "received_at", "file_name"],
         ascending=[True, True, False, False, True, True],
     )
     best = ordered.groupby("group")[["movements", "km"]].transform("first")
@@ -141,14 +143,22 @@ def _root(parent, at):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _leaves_again(group, start, length, tolerance_s):  # type: ignore[no-untyped-def]
-    """Which rows, sorted by group and start, leave within the tolerance of a longer row of their group."""
+def _leaves_again(group, start, length, is_without_km, tolerance_s):  # type: ignore[no-untyped-def]
+    """Which rows, sorted by group and start, leave within the tolerance of a longer row of their group.
+
+    Of rows as long, within the tolerance, one without km leaves again where the other has them.
+    """
     repeated = np.zeros(len(start), dtype=np.bool_)
     kept = -1
     for at in range(len(start)):
         # a row that starts after the kept one has ended is a movement of its own, however short both are
         if kept >= 0 and group[kept] == group[at] and start[at] < start[kept] + min(tolerance_s, max(length[kept], 1)):
-            if length[at] > length[kept]:
+            longer_s = length[at] - length[kept]
+            if abs(longer_s) <= tolerance_s and is_without_km[at] != is_without_km[kept]:
+                is_better = is_without_km[kept]
+            else:
+                is_better = longer_s > 0
+            if is_better:
                 repeated[kept] = True
                 kept = at
             else:

@@ -93,6 +93,24 @@ def test_a_movement_whose_km_one_row_leaves_empty_has_those_of_the_other(empty, 
         assert _counted(found) == [(other, "06:00:00", 20.0)]
 
 
+@pytest.mark.parametrize(
+    "without_km",
+    [
+        [("first", "06:00:00", "06:30:01", None)],
+        [("first", "06:00:30", "06:31:00", None)],
+        [("second", "06:00:00", "06:32:00", None)],
+        [("second", "06:00:00", "06:15:00", 10.0), ("second", "06:16:00", "06:30:00", None)],
+    ],
+    ids=["a second longer", "rounded to the minute", "two minutes longer elsewhere", "a part without km elsewhere"],
+)
+def test_a_movement_with_km_counts_before_one_without_that_differs_a_little(without_km):
+    for rows in (
+        [("first", "06:00:00", "06:30:00", 20.0), *without_km],
+        [*without_km, ("first", "06:00:00", "06:30:00", 20.0)],
+    ):
+        assert _counted(_movements(*rows)) == [("first", "06:00:00", 20.0)]
+
+
 def test_a_report_that_begins_at_midnight_with_the_rest_of_a_movement_does_not_count():
     rows = _movements(("first", "23:40:00", "00:30:00", 28.5), ("second", "23:59:59", "00:30:00", 17))
     assert _counted(rows) == [("first", "23:40:00", 28.5)]
