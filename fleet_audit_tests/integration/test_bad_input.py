@@ -202,11 +202,11 @@ def test_an_odometer_with_keys_alone_gives_a_trip_a_key_of_grade_c(facts) -> Non
     assert ledger(facts, "KEY0A00")["is_balanced"]
 
 
-def test_one_position_per_day_is_silent_and_not_zero(facts) -> None:
+def test_one_position_per_day_shows_no_time_and_not_zero_km(facts) -> None:
     assert trips(facts, "ONE0A00").empty
     assert ledger(facts, "ONE0A00")[["service_km", "odometer_delta_km", "is_balanced"]].isna().all()
     coverage = facts["vehicle_day_coverage"].set_index("plate").loc["ONE0A00"]
-    assert (coverage["status"], coverage["positions"]) == ("silent", 1)
+    assert (coverage["status"], coverage["positions"], coverage["observed_h"]) == ("partial", 1, 0)
 
 
 def test_a_device_that_moves_at_midnight_has_its_way_cut_there(facts) -> None:

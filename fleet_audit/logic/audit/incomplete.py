@@ -31,8 +31,9 @@ def incomplete_sources(
 
     is_of_rows: single rows were refused beside accepted ones, not a file. Where less than day_acceptance_pct of a
     day was accepted they weigh as a file does, and those that name no vehicle concern all: an interface that changed at
-    noon lost half of a day, and the runs of its afternoon were D06. Which of the days of one plate are complete
-    nevertheless is decided in `rules.day.gaps`.
+    noon lost half of a day, and the runs of its afternoon were D06. Not so those of a bulletin: each is a run by
+    itself, and one typed wrongly of a vehicle's eight leaves the others tested. Which of the days of one plate are
+    complete nevertheless is decided in `rules.day.gaps`.
 
     Args:
         files: operational_date, source, carrier_code, plates, reason_pt of `ops.incomplete_days`.
@@ -54,10 +55,10 @@ def incomplete_sources(
 
 
 def _is_low(refused: pd.DataFrame, acceptance: pd.DataFrame | None) -> np.ndarray:
-    """Whether the report calls the source of each refused row incomplete on its day."""
+    """Whether the report calls the source of each refused row, other than a bulletin, incomplete on its day."""
     if acceptance is None:
         return np.zeros(len(refused), dtype=bool)
-    low = acceptance[acceptance["is_low"].astype(bool)]
+    low = acceptance[acceptance["is_low"].astype(bool) & (acceptance["source_kind"] != "bulletin")]
     days = [as_days(frame["operational_date"]) for frame in (refused, low)]
     sources = [refused["source"].astype(object), low["source_kind"].astype(object)]
     own, marked = (pd.MultiIndex.from_arrays(keys) for keys in zip(days, sources, strict=True))

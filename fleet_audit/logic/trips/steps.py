@@ -71,7 +71,8 @@ def classify_steps(points: Points, parameters: ParameterSet) -> Steps:
         )
         mark_carried(points, offsets, resolution_km, parameters, is_carried)
         part = slice(offsets[0], offsets[-1])
-        is_cut[part] = points.is_jump[part] | points.is_bridged[part] | is_carried[part]
+        is_unknown = np.isnan(points.metres[part])  # without a place nothing shows that the vehicle moved
+        is_cut[part] = points.is_jump[part] | points.is_bridged[part] | is_carried[part] | is_unknown
         for first, last, _ in zip(*frozen_stretches(tracks, days, is_cut, offsets, parameters), strict=True):
             # From the first movement on: the trip before it is measured by a reading of the same halt.
             is_faulty[first + 1 : last + 1] |= ~is_standing[first + 1 : last + 1]

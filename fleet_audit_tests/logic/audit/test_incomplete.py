@@ -53,9 +53,12 @@ def test_refused_rows_are_distinguished_from_refused_files() -> None:
 
 
 def test_rows_refused_on_a_day_that_the_report_calls_incomplete_weigh_as_a_refused_file() -> None:
-    """From noon on an API wrote device_id as a number; rows of the next day that name no vehicle stay a detail."""
+    """From noon on an API wrote device_id as a number; rows of the next day that name no vehicle stay a detail, and so
+    do single runs of a bulletin.
+    """
     refused = pd.DataFrame(
-        [(day, "api", plate, "linhas recusadas") for day in (DAY, NEXT) for plate in ("AAA1A11", "")],
+        [(day, "api", plate, "linhas recusadas") for day in (DAY, NEXT) for plate in ("AAA1A11", "")]
+        + [(NEXT, "bulletin", "AAA1A11", "linhas recusadas")],
         columns=["operational_date", "source", "plate", "reason_pt"],
     )
     acceptance = rows(
@@ -69,6 +72,7 @@ def test_rows_refused_on_a_day_that_the_report_calls_incomplete_weigh_as_a_refus
         [DAY, "P", "AAA1A11", False],
         [DAY, "P", "", False],
         [NEXT, "P", "AAA1A11", True],
+        [NEXT, "B", "AAA1A11", True],
     ]
 
 
