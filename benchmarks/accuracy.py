@@ -53,15 +53,15 @@ def _seed_option(name: str, default: str, text: str):  # type: ignore[no-untyped
 @click.command()
 @_seed_option(
     "--seeds",
-    "213047,214053,215057,216069,217077,218081,219089,220091,221103,222117,223121,224127",
+    "303049,304053,305060,306069,307077,308084,309092,310095,311104,312117,313124,314128",
     "Seeds, with frauds.",
 )
-@_seed_option("--honest-seeds", "213047,214053", "Seeds of honest fleets.")
-@_seed_option("--whole-cycle-seeds", "225131", "Seeds of honest fleets over a whole cycle.")
-@_seed_option("--coarse-seeds", "226143,227151", "Seeds of fleets that report every 300 s.")
-@_seed_option("--one-route-seeds", "228153", "Seeds of fleets with habits on one route.")
-@_seed_option("--shuttle-seeds", "229163", "Seeds of fleets of shuttles between two places.")
-@_seed_option("--spoilt-seeds", "230169,231173", "Seeds of honest fleets whose devices are spoilt.")
+@_seed_option("--honest-seeds", "303049,304053", "Seeds of honest fleets.")
+@_seed_option("--whole-cycle-seeds", "315135", "Seeds of honest fleets over a whole cycle.")
+@_seed_option("--coarse-seeds", "316144,317152", "Seeds of fleets that report every 300 s.")
+@_seed_option("--one-route-seeds", "318155", "Seeds of fleets with habits on one route.")
+@_seed_option("--shuttle-seeds", "319167", "Seeds of fleets of shuttles between two places.")
+@_seed_option("--spoilt-seeds", "320171,321178", "Seeds of honest fleets whose devices are spoilt.")
 @click.option("--vehicles", default=32, show_default=True, help="Vehicles of each short fleet with frauds.")
 @click.option("--honest-vehicles", default=190, show_default=True, help="Vehicles of the short honest fleets.")
 @click.option("--whole-cycle-vehicles", default=12, show_default=True, help="Vehicles of the fleets over a cycle.")
