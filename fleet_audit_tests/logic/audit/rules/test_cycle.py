@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import gc
 import json
+import weakref
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -851,3 +853,16 @@ def test_d12_leaves_nights_alone_that_are_dated_rightly_or_were_repaired():
     repaired = nights(5, early=0)
     repaired["runs"] = [{**one, "is_date_repaired": True} for one in repaired["runs"]]
     assert not found(a_cycle(**repaired), "D12")
+
+
+def test_a_cycle_leaves_memory_with_its_step_and_without_a_collection():
+    context = a_cycle(matches=[declared(day, "30.00", "31.60") for day in DAYS])
+    gc.disable()  # a run collects rarely, and a month of 500 vehicles would stay beside its documents
+    try:
+        find_in_cycle(context)
+        untested(context)
+        kept = weakref.ref(context)
+        del context
+        assert kept() is None
+    finally:
+        gc.enable()

@@ -88,15 +88,20 @@ class AuditCycle(TripAndRunRecords):
         """Identity in a finding's id: the cycle, so that it stays the same from day to day; and a later carrier."""
         return f"{self.cycle.start} {self.turn}" if self.turn else f"{self.cycle.start}"
 
-    @cached_property
+    @property
     def by_carrier(self) -> list[AuditCycle]:
         """The cycle itself; where vehicles changed their carrier, its days of their first one, of their second, ….
 
         The first part has all vehicles, the later ones only those with so many carriers, each as it last was of that
         carrier.
         """
+        # a cycle that kept itself would outlive its step until the next collection: 0.3 GB of 500 vehicles' month
+        return self._turns or [self]
+
+    @cached_property
+    def _turns(self) -> list[AuditCycle]:
         turns = carrier_turns(self.registered)
-        return [self._of_turn(turns, turn) for turn in sorted(set(turns["turn"]))] or [self]
+        return [self._of_turn(turns, turn) for turn in sorted(set(turns["turn"]))]
 
     def _of_turn(self, turns: pd.DataFrame, turn: int) -> AuditCycle:
         frames = {name: getattr(self, name) for name in _OF_DAYS}
