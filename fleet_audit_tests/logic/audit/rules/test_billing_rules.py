@@ -265,14 +265,16 @@ def test_d09_of_a_carrier_that_counts_from_one_each_day_no_number_names_a_run(of
 
 
 @pytest.mark.parametrize("form", ["{}", "{:03d}/2025"])
-def test_d09_of_a_carrier_that_counts_from_one_each_month_no_number_names_a_run_of_another_month(form: str) -> None:
-    """30 of 31 runs of an honest timetable were accused."""
-    earlier, later = (
-        [written(f"R{day}", day, None, bulletin_number=form.format(day.day), declared_date=day, origin_text="GARAGEM")
-         for day in days]
-        for days in (cycle_days(cycle_of(BEFORE, CYCLE.start.day)), DAYS)
-    )  # fmt: skip
-    assert not found(of_two_cycles(earlier, later), "D09")
+@pytest.mark.parametrize("begins_on", [{1}, {16}, {1, 16}, {21}], ids=["month", "cycle", "half a month", "other day"])
+def test_d09_of_a_carrier_that_begins_again_within_the_cycles_no_number_names_a_run(form: str, begins_on: set) -> None:
+    """30 of 31 runs of an honest timetable were accused, of a carrier that counts each cycle from 1 as well."""
+    number, runs = 0, []
+    for day in [*cycle_days(cycle_of(BEFORE, CYCLE.start.day)), *DAYS]:
+        number = 1 if day.day in begins_on else number + 1
+        runs.append(
+            written(f"R{day}", day, None, bulletin_number=form.format(number), declared_date=day, origin_text="GARAGEM")
+        )
+    assert not found(of_two_cycles(runs[: -len(DAYS)], runs[-len(DAYS) :]), "D09")
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,8 @@ def _keyed(context: AuditCycle, runs: pd.DataFrame) -> pd.DataFrame:
         name: [fold("" if pd.isna(text) else text) for text in runs[f"{name}_text"]]
         for name in ("origin", "destination")
     }
-    return with_number_series(runs).assign(departure=clocks["started"], arrival=clocks["ended"], **places)
+    numbered = with_number_series(runs, context.cycle.start.day)
+    return numbered.assign(departure=clocks["started"], arrival=clocks["ended"], **places)
 
 
 def _with_own_readings(runs: pd.DataFrame) -> pd.DataFrame:
@@ -125,7 +126,7 @@ def _draft(context: AuditCycle, later: Record, earlier: Record, key: str, is_pai
 RULES = (
     Rule(
         "D09",
-        "6",
+        "7",
         "C",
         "Corrida faturada em dois ciclos",
         "Uma corrida do ciclo anterior foi declarada de novo neste ciclo.",
