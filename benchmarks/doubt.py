@@ -165,13 +165,26 @@ def main(vehicles: int, days: int, first_day: str, seed: int, outcomes: Path | N
 
 
 def spoilt_trips(vehicles: int, calendar: list[dt.date], seed: int) -> pd.DataFrame:
-    """Trips of an honest fleet as `measured` returns them, for each way of spoiling (`devices`), with the `seed`."""
+    """`changed_trips` of an honest fleet for each way of spoiling (`devices`), with the `seed`."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         simulate(folder, seed=seed, vehicles=vehicles, date_from=calendar[0], date_to=calendar[-1], frauds=False)
         inbox, truth = SimulatedInbox(folder), Truth.read(folder / "truth", calendar)
-        found = [measured(inbox, truth, calendar, how).assign(devices=name, seed=seed) for name, how in SPOILT.items()]
+        found = [
+            changed_trips(measured(inbox, truth, calendar, how), how).assign(devices=name, seed=seed)
+            for name, how in SPOILT.items()
+        ]
     return pd.concat(found, ignore_index=True)
+
+
+def changed_trips(trips: pd.DataFrame, spoiling: Spoiling) -> pd.DataFrame:
+    """The trips without those of visit reports where only positions were spoilt: the clean fleet has them already.
+
+    Counted in each of five such ways, 660 of the 1,507 trips of grade C of 336 vehicles were one sound report six
+    times over: C erred by 1.25 % and B by 1.29 %; each report once, C errs by 1.82 %.
+    """
+    is_repeated = spoiling.positions is not _unchanged and spoiling.visit_legs is _unchanged
+    return trips[trips["method"] != "report"] if is_repeated else trips
 
 
 def measured(inbox: SimulatedInbox, truth: Truth, calendar: list[dt.date], spoiling: Spoiling) -> pd.DataFrame:

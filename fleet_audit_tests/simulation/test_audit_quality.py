@@ -12,7 +12,7 @@ import pytest
 from benchmarks.accuracy import read_outcomes, read_spoilt
 from benchmarks.accuracy_figures import reliability
 from benchmarks.accuracy_fleets import Outcome
-from benchmarks.doubt import SPOILT_TRIPS
+from benchmarks.doubt import SOUND, SPOILT, SPOILT_TRIPS, changed_trips
 from benchmarks.finding_truth import true_by_road
 
 ENDS = {"started_at": pd.Timestamp("2025-06-10T09:00Z"), "ended_at": pd.Timestamp("2025-06-10T10:00Z")}
@@ -76,3 +76,10 @@ def test_trips_of_spoilt_devices_are_read_once_per_seed(tmp_path: Path) -> None:
     for name in (SPOILT_TRIPS, f"142031_{SPOILT_TRIPS}"):  # the first is that of an older version
         trips.to_parquet(tmp_path / name)
     assert len(read_spoilt(tmp_path)) == 1
+
+
+def test_a_report_counts_only_where_what_it_prints_is_spoilt() -> None:
+    trips = pd.DataFrame({"method": ["odometer", "report"]})
+    with_report = {name for name, how in SPOILT.items() if "report" in set(changed_trips(trips, how)["method"])}
+    assert with_report == {SOUND, "whole km", "odometer × 1.04"}
+    assert all("odometer" in set(changed_trips(trips, how)["method"]) for how in SPOILT.values())

@@ -397,6 +397,17 @@ def test_no_clock_that_is_behind_dates_positions_on_a_silent_day_before_it() -> 
         assert not {(index, day - dt.timedelta(days=1)) for index, day in behind} & idle
 
 
+def test_no_odometer_is_turned_back_after_a_reset() -> None:
+    """One that showed 74 km half a day after its reset was turned back to 3 km, which is a reset and no O01."""
+    days = [dt.date(2025, 6, 12 + number) for number in range(6)]
+    for seed in range(100):
+        roster = make_roster(seed, 6, days, frozenset({"O01", "odometer_reset"}))
+        label(seed, roster)
+        resets = {index: day for (index, day), kind in roster.labels.items() if kind == "odometer_reset"}
+        turned_back = {index: day for (index, day), kind in roster.labels.items() if kind == "O01"}
+        assert all(turned_back[index] < resets[index] for index in turned_back.keys() & resets.keys())
+
+
 def test_the_first_delivery_holds_one_place_elsewhere(fleet: Fleet) -> None:
     first = pd.read_csv(fleet.out / "first_delivery" / "reference" / "pois.csv", dtype=str)
     pois = fleet.table("pois")

@@ -157,8 +157,9 @@ def _suits(kind: str, place: tuple[int, dt.date], roster: Roster, free: dict[tup
     if kind == "clock_off":  # at three hours to midnight it must stand, or it would be in two places at once
         return vehicle.pattern == ("A", "B") and len(_taken_with(kind, place, roster, free)) > 1
     if kind == "device_swap":
-        is_swapped = any(known == kind and index == vehicle.index for (index, _), known in roster.labels.items())
-        return day != roster.days[0] and not is_swapped
+        return day != roster.days[0] and not _days_of("device_swap", vehicle, roster)
+    if kind == "O01" and any(reset < day for reset in _days_of("odometer_reset", vehicle, roster)):
+        return False  # turned back from 74 km to 3 km it shows what RULES call a reset: below 10 km, counting on
     if kind == "D09":
         return day != roster.days[-1] and cycle_start(day + dt.timedelta(days=1)) != cycle_start(day)
     return kind not in ("O08", "T02", "G05") or bool(_taken_with(kind, place, roster, free))
@@ -188,5 +189,8 @@ def _is_partner(kind: str, partner: Vehicle, roster: Roster) -> bool:
         return False
     if kind == "T02":
         return _has_room(kind, partner)
-    is_swapped = any(known == "device_swap" and index == partner.index for (index, _), known in roster.labels.items())
-    return "C" not in partner.pattern and not is_swapped
+    return "C" not in partner.pattern and not _days_of("device_swap", partner, roster)
+
+
+def _days_of(kind: str, vehicle: Vehicle, roster: Roster) -> list[dt.date]:
+    return [day for (index, day), known in roster.labels.items() if known == kind and index == vehicle.index]
