@@ -14,7 +14,7 @@ from fleet_audit.closing.contests import reversed_findings
 from fleet_audit.closing.freezing import existing_close
 from fleet_audit.ingest.api.windows import api_gaps
 from fleet_audit.logic.audit.cycle import find_in_cycle
-from fleet_audit.logic.audit.incomplete import incomplete_sources
+from fleet_audit.logic.audit.incomplete import incomplete_sources, low_days
 from fleet_audit.logic.audit.rules.cycle.context import AuditCycle, days_before
 from fleet_audit.logic.costs.amounts import vehicle_cycle_amounts, vehicle_day_amounts
 from fleet_audit.logic.costs.waterfall import CycleFacts, waterfall_rows
@@ -68,6 +68,7 @@ def audited_cycle(
 
     findings = with_past(facts.FINDINGS)
     files = warehouse.read_partition(facts.INCOMPLETE_DAYS, days)
+    acceptance = warehouse.read_partition(facts.DAY_ACCEPTANCE, days)
     return AuditCycle(
         cycle=cycle,
         day=day,
@@ -87,7 +88,7 @@ def audited_cycle(
         registered=known.vehicles_on_days(each for each in days if each <= day),
         parameters=parameters,
         day_findings=findings[findings["cycle_start"].isna()],
-        incomplete=incomplete_sources(files, api_gaps(warehouse, days[0], days[-1])),
+        incomplete=incomplete_sources(files, api_gaps(warehouse, days[0], days[-1]), low_days(acceptance), acceptance),
         **frames,
     )
 

@@ -100,6 +100,28 @@ def test_the_unit_of_days_that_were_not_run_yet_has_no_finding():
     ]
 
 
+@pytest.mark.parametrize(
+    ("source", "is_low", "rules"),
+    [("api", True, set()), ("api", False, {"T06"}), ("bulletin", True, {"T06"})],
+    ids=["incomplete", "complete", "of another source"],
+)
+def test_a_day_of_which_half_of_the_positions_was_refused_shows_no_missing_trip(
+    source: str, is_low: bool, rules: set[str]
+):
+    """31 trips are planned; of the last eleven days, each seen for 12 h, no trip is known."""
+    plan = rows(reference.KM_PLAN, {"cycle_start": CYCLE.start, "plate": PLATE, "planned_trips": 31})
+    context = a_cycle(trips=[worked(day) for day in DAYS[:20]])
+    accepted = rows(facts.DAY_ACCEPTANCE, *({"operational_date": day, "source_kind": source, "is_low": is_low}
+                                            for day in DAYS[20:]))  # fmt: skip
+    warehouse = DaysOfCycle(trips=context.trips, trip_costs=context.costs, day_acceptance=accepted,
+                            vehicle_day_coverage=context.coverage.assign(observed_h=12.0))  # fmt: skip
+    vehicle = {"plate": PLATE, "unit_code": "UCP", "carrier_code": "CONLOG", "contract_id": "CT1"}
+    known = Reference.of({"vehicles": rows(reference.VEHICLES, vehicle), "contracts": context.contracts,
+                          "km_plan": plan})  # fmt: skip
+    found = find_in_cycle(audited_cycle(warehouse, known, lambda day: DEFAULT_PARAMETERS, CYCLE))
+    assert set(found["rule_id"]) & {"T06"} == rules
+
+
 @pytest.mark.parametrize("is_closed", [False, True])
 def test_the_amounts_of_an_open_cycle_are_those_of_its_days_and_not_of_the_last_run_of_its_rules(is_closed: bool):
     """3 km beyond 30 % of deadhead on each day since the rules of the cycle last ran, when 1.00 BRL was in doubt."""

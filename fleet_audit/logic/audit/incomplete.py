@@ -13,6 +13,7 @@ from fleet_audit.logic.primitives.cycles import as_days
 # The letters by which a rule names its sources, of the kinds of `ops.incomplete_days`.
 LETTERS = {"api": "P", "telemetry": "P", "visit_report": "V", "bulletin": "B"}
 _COLUMNS = ["operational_date", "source", "carrier_code", "plate", "reason_pt", "is_of_rows"]
+_LOW_PT = "linhas do dia foram recusadas em excesso"
 _API_PT = "a API de telemetria não respondeu por todo o dia"
 
 
@@ -52,6 +53,16 @@ def incomplete_sources(
         of_rows = refused.assign(source=refused["source"].map(LETTERS), carrier_code="", is_of_rows=~is_low)
         frames.append(of_rows[is_low | of_rows["plate"].ne("")].astype(object))
     return pd.concat(frames, ignore_index=True).drop_duplicates(ignore_index=True)
+
+
+def low_days(acceptance: pd.DataFrame) -> pd.DataFrame:
+    """`refused` of `incomplete_sources`, of all vehicles of each source and day that the report calls incomplete.
+
+    For the rules of a cycle, which do not read the refused rows again: half of the trips of a day whose afternoon was
+    refused made the carrier's invoice exceed them.
+    """
+    low = acceptance[acceptance["is_low"].astype(bool) & acceptance["source_kind"].isin(list(LETTERS))]
+    return low[["operational_date"]].assign(source=low["source_kind"], plate="", reason_pt=_LOW_PT)
 
 
 def _is_low(refused: pd.DataFrame, acceptance: pd.DataFrame | None) -> np.ndarray:

@@ -60,8 +60,8 @@ def calibrated(day: dt.date, odometer: str, gps: str, **more: object) -> dict:
 
 
 def a_cycle(last: dt.date = CYCLE.end, runs: Sequence[dict] = (), **parts: list[dict] | pd.DataFrame) -> AuditCycle:
-    """The results of a cycle run until a day; both vehicles were seen on each of its days."""
-    seen = [{"operational_date": day, "plate": plate, "status": "complete", "observed_h": 24.0, "positions": 9,
+    """The results of a cycle run until a day; both vehicles were seen on each of its days, but for an hour."""
+    seen = [{"operational_date": day, "plate": plate, "status": "complete", "observed_h": 23.0, "positions": 9,
              "visit_legs": 0} for day in DAYS if day <= last for plate in (PLATE, OTHER)]  # fmt: skip
     given = {"trips": [], "matches": [], "calibrations": [], "coverage": seen, "fixed_costs": [], "day_findings": [],
              "plan": [], "calendar": []}  # fmt: skip
@@ -603,6 +603,8 @@ def test_days_that_the_api_did_not_answer_prove_neither_too_few_trips_nor_idlene
     assert found(of_another, "V04") == found(context, "V04")
     assert not found(replace(context, incomplete=gaps_of(PLATE, DAYS[20:])), "T06")
     assert not found(replace(context, incomplete=gaps_of(PLATE, DAYS[20:])), "V04")
+    observed = replace(context, incomplete=gaps, coverage=context.coverage.assign(observed_h=23.9))
+    assert found(observed, "T06") == found(context, "T06")  # what was refused can hold nothing of its days
 
 
 def charged(days: Sequence[dt.date] = DAYS, plate: str = PLATE) -> list[dict]:
@@ -752,6 +754,14 @@ def test_the_idle_days_of_a_sold_vehicle_are_those_of_the_carrier_that_had_it() 
     context = a_cycle(trips=[worked(day) for day in DAYS[16:]], calendar=working_at("UCP"), fixed_costs=charged())
     found_now = find_in_cycle(sold_after(context, 16)).query("rule_id == 'V04'")
     assert found_now[["carrier_code", "brl_at_stake"]].to_numpy().tolist() == [["CONLOG", Decimal("3300.00")]]
+
+
+def test_a_sold_vehicle_leaves_the_plans_of_all_others_tested() -> None:
+    """The days of its second carrier have no trip of another vehicle, which does not count as a plan unfulfilled."""
+    plan = [{"cycle_start": CYCLE.start, "plate": plate, "planned_km": "900", "planned_trips": 31}
+            for plate in (PLATE, OTHER)]  # fmt: skip
+    trips = [worked(day, plate=plate) for day in DAYS for plate in (PLATE, OTHER)]
+    assert OTHER not in reason(sold_after(a_cycle(trips=trips, plan=plan), 20), "T06")
 
 
 def test_v04_names_the_owner_of_a_vehicle_that_left_before_the_end() -> None:

@@ -92,8 +92,8 @@ class AuditCycle(TripAndRunRecords):
     def by_carrier(self) -> list[AuditCycle]:
         """The cycle itself; where vehicles changed their carrier, its days of their first one, of their second, ….
 
-        The first part has all vehicles, the later ones only those with so many carriers, each as it last was of that
-        carrier.
+        The first part has all vehicles and plans, the later ones only those with so many carriers, each as it last was
+        of that carrier.
         """
         # a cycle that kept itself would outlive its step until the next collection: 0.3 GB of 500 vehicles' month
         return self._turns or [self]
@@ -107,10 +107,13 @@ class AuditCycle(TripAndRunRecords):
         frames = {name: getattr(self, name) for name in _OF_DAYS}
         frames = {name: rows[turn_of(rows, turns) == turn] for name, rows in frames.items()}
         last = frames["registered"].sort_values("operational_date", kind="stable").drop_duplicates("plate", keep="last")
-        is_sold = self.vehicles["plate"].isin(turns["plate"])
         sold = last.loc[last["plate"].isin(turns["plate"]), self.vehicles.columns]
-        vehicles = pd.concat([self.vehicles[~is_sold], sold], ignore_index=True)
-        return replace(self, turn=turn, vehicles=vehicles, **frames)
+        if turn:
+            return replace(
+                self, turn=turn, vehicles=sold, plan=self.plan[self.plan["plate"].isin(sold["plate"])], **frames
+            )
+        others = self.vehicles[~self.vehicles["plate"].isin(turns["plate"])]
+        return replace(self, vehicles=pd.concat([others, sold], ignore_index=True), **frames)
 
     @property
     def is_over(self) -> bool:
@@ -129,12 +132,15 @@ class AuditCycle(TripAndRunRecords):
         """Of each row of `coverage`, whether a source of the vehicle-day is incomplete by our own fault.
 
         A vehicle may have driven then, whatever else was seen of it. A gap without a plate is of all vehicles; one of
-        visit reports concerns vehicles without positions only.
+        positions concerns those that were not observed all day but for gap_note_s: one refused file in which no day is
+        legible left no vehicle's invoice tested. One of visit reports concerns vehicles without positions only.
         """
         rows = pd.MultiIndex.from_frame(self.coverage[["operational_date", "plate"]].astype(object))
         has_positions = (self.coverage["positions"] > 0).to_numpy(dtype=bool)
+        observed_s = 3600 * self.coverage["observed_h"].astype("float64").fillna(0).to_numpy()
+        is_partly_seen = ~has_positions | (observed_s < _DAY_S - self.parameters.gap_note_s)
         flags = np.zeros(len(rows), dtype=bool)
-        for source, is_concerned in (("P", True), ("V", ~has_positions)):
+        for source, is_concerned in (("P", is_partly_seen), ("V", ~has_positions)):
             gaps = self.incomplete[self.incomplete["source"] == source]
             of_all = gaps.loc[gaps["plate"] == "", "operational_date"]
             own = pd.MultiIndex.from_frame(gaps[["operational_date", "plate"]].astype(object))

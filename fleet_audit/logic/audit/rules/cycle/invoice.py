@@ -128,7 +128,7 @@ def _named(line: Record) -> str:
 RULES = (
     Rule(
         "K01",
-        "2",
+        "3",
         "H",
         "Tarifa ausente ou ambígua, ou fatura que não fecha",
         "O valor variável de uma linha da fatura não é a soma dos custos das viagens que ela cobra.",

@@ -140,7 +140,7 @@ def _draft(context: AuditCycle, plate: str, titular: str, in_doubt: pd.DataFrame
 RULES = (
     Rule(
         "V03",
-        "6",
+        "7",
         "H",
         "Reserva e titular com custo fixo no mesmo dia",
         "O reserva e o titular têm custo fixo em dias em que o reserva não substituiu o titular.",
