@@ -408,6 +408,16 @@ def test_no_odometer_is_turned_back_after_a_reset() -> None:
         assert all(turned_back[index] < resets[index] for index in turned_back.keys() & resets.keys())
 
 
+def test_the_day_after_a_run_that_is_billed_twice_holds_no_other_label() -> None:
+    """The second run stood for that day's longest trip, so that a D01 or D07 of the same trip was answered by D08."""
+    days = [dt.date(2025, 6, 13 + number) for number in range(5)]
+    for seed in range(100):
+        roster = make_roster(seed, 8, days, planted(frauds=True))
+        label(seed, roster)
+        billed_twice = {place for place, kind in roster.labels.items() if kind == "D09"}
+        assert not {(index, day + dt.timedelta(days=1)) for index, day in billed_twice} & roster.labels.keys()
+
+
 def test_the_first_delivery_holds_one_place_elsewhere(fleet: Fleet) -> None:
     first = pd.read_csv(fleet.out / "first_delivery" / "reference" / "pois.csv", dtype=str)
     pois = fleet.table("pois")

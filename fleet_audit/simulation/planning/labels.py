@@ -172,6 +172,9 @@ def _taken_with(kind: str, place: tuple[int, dt.date], roster: Roster,
     if kind == "G05":
         before = (index, day - dt.timedelta(days=1))
         return [before] if before in free else []
+    if kind == "D09":  # its run is written on the day after, too, and would stand for a trip whose own run is labelled
+        after = (index, day + dt.timedelta(days=1))
+        return [after] if after in free else []
     if kind == "clock_off":
         following = ((index, day + dt.timedelta(days=later)) for later in range(1, CLOCK_OFF_DAYS))
         return list(itertools.takewhile(free.__contains__, following))
