@@ -56,6 +56,7 @@ HELD_REASONS = {
     "source_missing": "Fonte de dados incompleta",
     "place_unproven": "Local não comprovado por coordenadas arredondadas",
     "trip_cut": "Viagem vista só em parte, por lacuna de posições",
+    "other_carrier": "Declarada por transportadora que não é a do veículo",
 }
 NO_UNIT, NO_CARRIER, NO_ROUTE = "(sem unidade)", "(sem transportadora)", "(sem rota)"
 

@@ -12,7 +12,7 @@ from fleet_audit.logic.audit.clock_offsets import minute_offsets, shifted_for_ma
 from fleet_audit.logic.audit.findings import complete
 from fleet_audit.logic.audit.matching import match
 from fleet_audit.logic.audit.night_shifts import repair_dates, trips_of_next_day
-from fleet_audit.logic.audit.repeats import duplicates
+from fleet_audit.logic.audit.repeats import duplicates, of_another_carrier
 from fleet_audit.logic.audit.rules.day.context import AuditDay
 from fleet_audit.logic.audit.rules.registry import DAY_RULES
 from fleet_audit.logic.devices.device_health import DeviceDay
@@ -126,6 +126,7 @@ def audit(trips: list[dict], runs: list[dict], spans: list[dict] | None = None, 
             trip_table, shifted_for_matching(matched, offsets, devices.health), CONTRACTS, DEFAULT_PARAMETERS,
             set(duplicates(matched, VEHICLES, DEFAULT_PARAMETERS)["later"]),
             trips_of_next_day(matched, trip_table, DEFAULT_PARAMETERS),
+            set(matched.loc[of_another_carrier(matched, VEHICLES), "declared_run_id"]),
         ),
         clock_offsets=offsets,
         legs=empty_frame(lake.LEGS),

@@ -18,7 +18,7 @@ from fleet_audit.logic.audit.incomplete import no_incomplete_days
 from fleet_audit.logic.audit.matching import match
 from fleet_audit.logic.audit.night_shifts import repair_dates, trips_of_next_day
 from fleet_audit.logic.audit.not_tested import rules_not_tested
-from fleet_audit.logic.audit.repeats import duplicates
+from fleet_audit.logic.audit.repeats import duplicates, of_another_carrier
 from fleet_audit.logic.audit.rules.day.context import AuditDay
 from fleet_audit.logic.audit.rules.day.doubt import matches_with_unseen_km
 from fleet_audit.logic.audit.rules.registry import DAY_RULES
@@ -110,11 +110,12 @@ def day_context(inputs: DayInputs, reference: Reference, parameters: ParameterSe
     at_device_time = shifted_for_matching(runs, offsets, inputs.devices.health)
     repeats = set(duplicates(runs, vehicles, parameters)["later"])
     postponed = trips_of_next_day(runs, trips, parameters)
+    foreign = set(runs.loc[of_another_carrier(runs, vehicles), "declared_run_id"])
     return AuditDay(
         day=day,
         trips=trips,
         runs=runs,
-        matching=match(trips, at_device_time, reference.contracts, parameters, repeats, postponed),
+        matching=match(trips, at_device_time, reference.contracts, parameters, repeats, postponed, foreign),
         clock_offsets=offsets,
         incomplete=inputs.incomplete,
         legs=inputs.legs,

@@ -19,16 +19,17 @@ from fleet_audit.logic.primitives.identity import normalise_plate
 
 
 def scope_of(context: Case, draft: Draft, trip: Record, run: Record) -> Record:
-    """plate, carrier_code, unit_code and route_code of a finding: those of its first trip, else of its first run.
+    """plate, carrier_code, unit_code and route_code of a finding: its carrier wrote its first run, else has its trip.
 
     Args:
         context: names whose a vehicle is, where neither does.
         draft: the finding; trip, run: its first ones, empty where it has none.
     """
     source, owner = trip or run, context.owners.get(draft.plate or "", {})
+    carriers = (known(record.get("carrier_code")) for record in (run, trip, owner))
     return {
         "plate": draft.plate,
-        "carrier_code": known(source.get("carrier_code")) or known(owner.get("carrier_code")) or draft.carrier_code,
+        "carrier_code": next(filter(None, carriers), draft.carrier_code),
         "unit_code": known(source.get("unit_code")) or known(owner.get("unit_code")) or draft.unit_code,
         "route_code": trip.get("route_code"),
     }

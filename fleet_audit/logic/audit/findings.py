@@ -6,6 +6,7 @@ Rules are in `rules`; rules that lack their data are listed in `not_tested`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 
 import numpy as np
@@ -68,6 +69,7 @@ def complete(context: Case, drafts: list[Draft], rules: Mapping[str, Rule]) -> p
     """Rows of `fact.findings` from drafts of these rules: ids, severity, cents at the rate, evidence, exceptions."""
     trips = context.trip_records({key for draft in drafts for key in (*draft.trip_ids, *draft.context_trip_ids)})
     runs = context.run_records({key for draft in drafts for key in (*draft.run_ids, *draft.context_run_ids)})
+    drafts = [_of_writer(context, draft, runs) for draft in drafts]
     legs = legs_of(context.legs, set(trips))
     rows = [_row(context, draft, rules[draft.rule_id], trips, runs, legs) for draft in drafts]
     table = pd.DataFrame(rows, columns=[*rows[0]] if rows else [*_columns(), "route_code"])
@@ -75,6 +77,27 @@ def complete(context: Case, drafts: list[Draft], rules: Mapping[str, Rule]) -> p
     table["exception_id"] = own.where(own.notna(), pd.Series([draft.exception_id for draft in drafts], dtype=object))
     table["status"] = np.where(table["exception_id"].notna(), "excepted", "open")
     return conform(table, FINDINGS.untraced)
+
+
+def _accused_run(draft: Draft) -> str:
+    """The run whose carrier wrote what the finding is about; empty of one about trips."""
+    return next(iter(draft.run_ids or (() if draft.trip_ids else draft.context_run_ids)), "")
+
+
+def _of_writer(context: Case, draft: Draft, runs: dict[str, Record]) -> Draft:
+    """The draft; one about a run on another carrier's vehicle names that carrier, and no trip takes points for it."""
+    accused = _accused_run(draft)
+    if accused not in context.foreign_runs:
+        return draft
+    owner = context.owners.get(draft.plate or "", {}).get("carrier_code")
+    return replace(
+        draft,
+        explanation_pt=f"{draft.explanation_pt} No cadastro, o veículo {draft.plate} é da transportadora {owner}; quem "
+        f"declarou foi {runs[accused]['carrier_code']}.",
+        trip_ids=(),
+        context_trip_ids=(*draft.trip_ids, *draft.context_trip_ids),
+        is_in_favour=False,
+    )
 
 
 def _row(
@@ -87,7 +110,7 @@ def _row(
 ) -> Record:
     first_trip = trips.get(draft.trip_ids[0], {}) if draft.trip_ids else {}
     km_at_stake = _capped(draft, trips, runs)
-    first_run = runs[draft.run_ids[0]] if draft.run_ids else {}
+    first_run = runs.get(_accused_run(draft), {})
     brl = draft.brl_at_stake if draft.brl_at_stake is not None else _cents(km_at_stake, draft.rate)
     amount = "in_favour_brl" if draft.is_in_favour else rule.amount
     low, high = _range(draft, km_at_stake, brl)

@@ -46,6 +46,7 @@ def match(
     parameters: ParameterSet,
     repeats: Collection[str] = (),
     postponed: Collection[str] = (),
+    foreign: Collection[str] = (),
 ) -> Matching:
     """Links trips and runs of each plate and compares every connected group.
 
@@ -55,7 +56,8 @@ def match(
     a run only when they add up to `phantom_km` or the run claims no more than `trip_tolerance_km` beyond them: a bus
     shuffled on the yard has not made a declared run of 30 km. A run whose day is uncertain is linked to no trip that a
     run of an earlier DATA, certain of its day, has. Every run is in exactly one group, every service trip too; other
-    undeclared trips are in none.
+    undeclared trips are in none. The runs of a group are of one carrier, which is the group's: those of the vehicle's
+    carrier are linked first, and those of another take part in what they leave.
 
     Args:
         trips: `trips.trip_window` or `fact.trips`; a null km_measured makes its group's comparison null.
@@ -66,6 +68,7 @@ def match(
             group's declared km, so that the same claim is not a divergence as well.
         postponed: trip_id of trips whose group belongs to the day after their own at the earliest
             (`night_shifts.trips_of_next_day`).
+        foreign: declared_run_id of runs that another carrier than the vehicle's wrote (`repeats.of_another_carrier`).
     """
     trips = trips.sort_values(["plate", "started_at", "trip_id"], kind="stable").reset_index(drop=True)
     trips = trips.assign(
@@ -73,7 +76,9 @@ def match(
     )
     runs = runs.sort_values(["plate", "started_at", "declared_run_id"], kind="stable").reset_index(drop=True)
     runs = runs.assign(group_date=as_days(runs["operational_date"]))
-    pairs = _linked(trips, runs, parameters)
+    is_repeat = runs["declared_run_id"].isin(list(repeats))
+    writer = runs["carrier_code"].where(runs["declared_run_id"].isin(list(foreign)) & ~is_repeat, "")
+    pairs = _linked_by_writer(trips, runs, writer.to_numpy(dtype=object), parameters)
     links = pd.DataFrame(
         {
             "trip_id": trips["trip_id"].to_numpy()[pairs["trip"]],
@@ -83,7 +88,9 @@ def match(
             "is_widened": pairs["is_widened"].to_numpy(dtype=bool),
         }
     )
-    counted = runs.assign(declared_km=runs["declared_km"].where(~runs["declared_run_id"].isin(list(repeats)), 0))
+    counted = runs.assign(
+        declared_km=runs["declared_km"].where(~is_repeat, 0), writer=runs["carrier_code"].where(~is_repeat)
+    )
     return Matching(links, _groups(trips, counted, pairs, contracts, parameters))
 
 
@@ -101,18 +108,43 @@ def half_overlaps(trips: pd.DataFrame, runs: pd.DataFrame, parameters: Parameter
     return pairs[pairs["overlap_us"] * 100 >= parameters.match_overlap_pct * asked].reset_index(drop=True)
 
 
-def _linked(trips: pd.DataFrame, runs: pd.DataFrame, parameters: ParameterSet) -> pd.DataFrame:
-    """trip, run (row numbers), overlap_us, is_widened."""
-    pairs = _certain_first(half_overlaps(trips, runs, parameters), runs).assign(is_widened=False)
+def _linked_by_writer(
+    trips: pd.DataFrame, runs: pd.DataFrame, writer: np.ndarray, parameters: ParameterSet
+) -> pd.DataFrame:
+    """`_linked` of the runs of each writer, "" first, with the trips that no writer before it has.
+
+    At the change of a shift all buses drive: a run that another carrier wrote with a wrong plate overlapped the trip of
+    that bus, and the sum of both runs accused its own carrier of twice the km (D01).
+    """
+    overlapping, found = half_overlaps(trips, runs, parameters), []
+    taken: set[int] = set()
+    for name in sorted(set(writer)) or [""]:
+        is_asked = writer == name
+        pairs = overlapping[is_asked[overlapping["run"]] & ~overlapping["trip"].isin(taken)]
+        found.append(_linked(pairs, trips, runs, is_asked, taken, parameters))
+        taken |= set(found[-1]["trip"])
+    return pd.concat(found).sort_values(["run", "trip"]).reset_index(drop=True)
+
+
+def _linked(
+    pairs: pd.DataFrame,
+    trips: pd.DataFrame,
+    runs: pd.DataFrame,
+    is_asked: np.ndarray,
+    taken: set[int],
+    parameters: ParameterSet,
+) -> pd.DataFrame:
+    """trip, run (row numbers), overlap_us, is_widened of the asked runs; `pairs` are their `half_overlaps`."""
+    pairs = _certain_first(pairs, runs).assign(is_widened=False)
     purpose = trips["purpose"].to_numpy(dtype=object)[pairs["trip"]]
     carrying = pairs[~np.isin(purpose, LOCAL_PURPOSES)]
     yards = pairs[purpose == "yard"].sort_values(["trip", "overlap_us", "run"], ascending=[True, False, True])
     local = pd.concat([pairs[purpose == "deadhead"], yards.drop_duplicates("trip")])
     alone = _moves_enough(local[~local["run"].isin(carrying["run"])], trips, runs, parameters)
     has_link = np.isin(np.arange(len(runs)), np.concatenate([carrying["run"], alone]))
-    widened = _widened(trips, runs, ~has_link, set(carrying["trip"]), parameters)
+    widened = _widened(trips, runs, is_asked & ~has_link, taken | set(carrying["trip"]), parameters)
     local = local[has_link[local["run"]] | local["run"].isin(widened["run"])]
-    return pd.concat([carrying, local, widened]).sort_values(["run", "trip"]).reset_index(drop=True)
+    return pd.concat([carrying, local, widened])
 
 
 def _certain_first(pairs: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
@@ -162,6 +194,7 @@ def _groups(
     table = by_group.agg(
         plate=("plate", "first"),
         carrier_code=("carrier_code", "first"),
+        writer=("writer", "first"),
         unit_code=("unit_code", "first"),
         contract_id=("contract_id", "first"),
         day=("day", "max"),
@@ -171,6 +204,7 @@ def _groups(
         measured=("measured", "sum"),
         is_unknown=("is_unknown", "any"),
     )
+    table["carrier_code"] = table["writer"].where(table["writer"].notna(), table["carrier_code"])
     table["trip_ids"] = _ids_of_groups(members[~members["is_run"]], table.index)
     table["declared_run_ids"] = _ids_of_groups(members[members["is_run"]], table.index)
     table["match_id"] = [
@@ -200,7 +234,7 @@ def _members(trips: pd.DataFrame, runs: pd.DataFrame, pairs: pd.DataFrame) -> pd
                 "is_run": name == "declared_run_id",
                 **{
                     text: frame[text].to_numpy(dtype=object) if text in frame else None
-                    for text in ("plate", "carrier_code", "unit_code", "contract_id")
+                    for text in ("plate", "carrier_code", "writer", "unit_code", "contract_id")
                 },
                 "day": as_days(frame["group_date"]).astype("int64"),
                 "declared": to_hundredths(frame["declared_km"]) if "declared_km" in frame else 0,

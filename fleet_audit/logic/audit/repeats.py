@@ -59,7 +59,7 @@ def duplicates(runs: pd.DataFrame, vehicles: pd.DataFrame, parameters: Parameter
     read = [sound[name].to_numpy(dtype=float, na_value=np.nan) for name in READINGS]
     is_same_reading = np.logical_and(*(km[first] == km[second] for km in read))
     is_other_night = (written[first] != written[second]) & ~is_same_reading
-    is_foreign = _of_another_carrier(runs, vehicles)
+    is_foreign = of_another_carrier(runs, vehicles)
     is_turned = is_foreign[first] & ~is_foreign[second]
     later, earlier = np.where(is_turned, first, second), np.where(is_turned, second, first)
     found = pd.DataFrame(
@@ -81,7 +81,8 @@ def duplicates(runs: pd.DataFrame, vehicles: pd.DataFrame, parameters: Parameter
     return found.drop(columns=["at", "of"]).reset_index(drop=True)
 
 
-def _of_another_carrier(runs: pd.DataFrame, vehicles: pd.DataFrame) -> np.ndarray:
+def of_another_carrier(runs: pd.DataFrame, vehicles: pd.DataFrame) -> np.ndarray:
+    """Whether another carrier than the vehicle's wrote each run; not where either is unknown."""
     owners = runs["plate"].map(dict(zip(vehicles["plate"], vehicles["carrier_code"], strict=True)))
     is_known = runs["carrier_code"].notna() & owners.notna()
     return (is_known & (runs["carrier_code"].astype(object) != owners)).to_numpy(dtype=bool)

@@ -42,6 +42,10 @@ class Case(Protocol):
     def owners(self) -> dict[str, Record]:
         """unit_code and carrier_code by plate."""
 
+    @property
+    def foreign_runs(self) -> set[str]:
+        """Runs that another carrier than the vehicle's wrote."""
+
     def trip_records(self, ids: Iterable[str]) -> dict[str, Record]:
         """Rows of trips by id."""
 

@@ -50,7 +50,8 @@ class Rule:
             on a day on which one of them is incomplete. A rule that judges only rows that arrived rests on none.
         vehicle_need: what the rule needs of each vehicle; those that lack it are not tested, the others are.
         vehicle_doubt: what the rule needs of each vehicle to be sure; findings about those that lack it state less.
-        is_by_carrier: whether a rule of a cycle judges a vehicle's days of each carrier that it had by themselves.
+        is_by_carrier: whether a rule of a cycle judges a vehicle's days of each carrier that it had by themselves; and
+            no runs that another carrier than the vehicle's wrote.
     """
 
     rule_id: str
@@ -83,7 +84,8 @@ class Rule:
         """Reasons for which the rule is not tested for some carriers or vehicles; empty where it is for all."""
         parts = context.by_carrier if self.is_by_carrier else [context]
         few = [reason for part in parts for reason in self.vehicle_need.reasons(part)] if self.vehicle_need else []
-        return [*context.partly_missing_sources(self.rests_on), *few]
+        others = context.foreign_runs_pt if self.is_by_carrier and "B" in self.sources else []
+        return [*context.partly_missing_sources(self.rests_on), *few, *others]
 
     def is_testable(self, context: Any) -> bool:
         """Whether nothing that the rule needs is missing."""

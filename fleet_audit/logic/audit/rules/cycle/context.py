@@ -16,7 +16,7 @@ import pandas as pd
 
 from fleet_audit.logic.audit.incomplete import no_incomplete_days
 from fleet_audit.logic.audit.rules import sentences
-from fleet_audit.logic.audit.rules.cycle.carrier_turns import carrier_turns, turn_of
+from fleet_audit.logic.audit.rules.cycle.carrier_turns import carrier_turns, of_another_carrier, turn_of
 from fleet_audit.logic.audit.rules.row_records import Record, TripAndRunRecords
 from fleet_audit.logic.devices.driving import Driving, driving
 from fleet_audit.logic.primitives.cycles import ONE_DAY, Cycle, as_days, cycle_days
@@ -93,15 +93,31 @@ class AuditCycle(TripAndRunRecords):
         """The cycle itself; where vehicles changed their carrier, its days of their first one, of their second, ….
 
         The first part has all vehicles and plans, the later ones only those with so many carriers, each as it last was
-        of that carrier.
+        of that carrier. None has runs that another carrier than the vehicle's wrote, or groups of such runs.
         """
         # a cycle that kept itself would outlive its step until the next collection: 0.3 GB of 500 vehicles' month
         return self._turns or [self]
 
     @cached_property
     def _turns(self) -> list[AuditCycle]:
-        turns = carrier_turns(self.registered)
-        return [self._of_turn(turns, turn) for turn in sorted(set(turns["turn"]))]
+        turns, is_own = carrier_turns(self.registered), ~of_another_carrier(self.matches, self.registered)
+        is_changed = bool(self.foreign_runs) or not is_own.all()
+        own_runs = self.runs[~self.runs["declared_run_id"].isin(self.foreign_runs)]
+        own = replace(self, runs=own_runs, matches=self.matches[is_own]) if is_changed else self
+        parts = [own._of_turn(turns, turn) for turn in sorted(set(turns["turn"]))]
+        return parts or ([own] if is_changed else [])
+
+    @cached_property
+    def foreign_runs(self) -> set[str]:
+        """Runs that another carrier than the vehicle's wrote."""
+        return set(self.runs.loc[of_another_carrier(self.runs, self.registered), "declared_run_id"])
+
+    @property
+    def foreign_runs_pt(self) -> list[str]:
+        """Why the rules that are judged by carrier exclude such runs; empty where there are none."""
+        count = len(self.foreign_runs)
+        runs = sentences.counted(count, "ata", "atas")
+        return [f"{runs} de transportadora que não é a do veículo não entram na conta"] if count else []
 
     def _of_turn(self, turns: pd.DataFrame, turn: int) -> AuditCycle:
         frames = {name: getattr(self, name) for name in _OF_DAYS}

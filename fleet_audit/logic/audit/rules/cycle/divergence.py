@@ -156,7 +156,7 @@ def _listed(row: Record) -> Record:
 RULES = (
     Rule(
         "D03",
-        "7",
+        "8",
         "C",
         "Declarado acima do medido, ciclo do veículo",
         "A soma do ciclo do veículo declara mais km do que a medida nas mesmas corridas, acima da tolerância.",

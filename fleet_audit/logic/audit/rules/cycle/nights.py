@@ -43,7 +43,7 @@ def _draft(context: AuditCycle, plate: str, shift: str, runs: pd.DataFrame) -> D
 RULES = (
     Rule(
         "D12",
-        "2",
+        "3",
         "L",
         "Data declarada contradiz os horários",
         "Postas um dia depois, mais atas noturnas do turno têm viagem; os km não são contestados.",

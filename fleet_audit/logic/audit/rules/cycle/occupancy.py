@@ -54,7 +54,7 @@ def _counted(context: AuditCycle) -> pd.DataFrame:
 RULES = (
     Rule(
         "V05",
-        "2",
+        "3",
         "M",
         "Passageiros acima da lotação, ou sempre lotado",
         "Quase todas as atas do ciclo declaram exatamente a lotação do veículo.",

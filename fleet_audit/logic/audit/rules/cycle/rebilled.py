@@ -11,6 +11,7 @@ import pandas as pd
 
 from fleet_audit.logic.audit.bulletin_numbers import NUMBER_KEY, with_number_series
 from fleet_audit.logic.audit.rules import sentences
+from fleet_audit.logic.audit.rules.cycle.carrier_turns import of_another_carrier
 from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
 from fleet_audit.logic.audit.rules.cycle.needs import RUNS_IN_CYCLE
 from fleet_audit.logic.audit.rules.draft import WRITTEN_CONFIDENCE, Draft
@@ -18,7 +19,7 @@ from fleet_audit.logic.audit.rules.row_records import Record, RowRecords
 from fleet_audit.logic.audit.rules.rule import Need, Rule
 from fleet_audit.logic.primitives.identity import fold
 from fleet_audit.logic.primitives.wall_clock import to_local
-from fleet_audit.logic.reference.validity import DEFAULT_ZONE
+from fleet_audit.logic.reference.validity import DEFAULT_ZONE, vehicles_on_days
 
 _READINGS = ["plate", "odometer_start_km", "odometer_end_km"]
 _WRITTEN = ["plate", *NUMBER_KEY, "departure", "arrival", "declared_km", "origin", "destination"]
@@ -31,6 +32,9 @@ _PROOF_PT = {
 
 def billed_twice(context: AuditCycle) -> list[Draft]:
     """D09: a run has the key of a run of the cycle before; the later one is accused.
+
+    Not where it is of the vehicle's carrier and the earlier one of another: that one was held in its cycle, and the
+    owner declares its run once.
 
     The key is the plate and both readings of the odometer, where few runs of its cycle share theirs; or the plate, the
     carrier's NUMERO ATA, unless the carrier may have begun to count again, both times of day, the places and the km. A
@@ -48,11 +52,21 @@ def billed_twice(context: AuditCycle) -> list[Draft]:
     runs = context.run_records(pairs["later"]) | RowRecords(context.earlier_runs, "declared_run_id").of(
         pairs["earlier"]
     )
-    linked = _linked(context.matches) | _linked(context.earlier_matches)
+    foreign_before = _foreign_before(context, set(pairs["earlier"]))
+    linked = (_linked(context.matches) | _linked(context.earlier_matches)) - context.foreign_runs - foreign_before
+    pairs = pairs[pairs["later"].isin(context.foreign_runs) | ~pairs["earlier"].isin(foreign_before)]
     return [
         _draft(context, runs[pair.later], runs[pair.earlier], str(pair.key), {pair.later, pair.earlier} <= linked)
         for pair in pairs.sort_values("later").itertuples()
     ]
+
+
+def _foreign_before(context: AuditCycle, ids: set[str]) -> set[str]:
+    """Which of these runs of the cycle before another carrier than the vehicle's wrote."""
+    runs = context.earlier_runs[context.earlier_runs["declared_run_id"].isin(ids)]
+    units = context.vehicles[["unit_code", "timezone"]]
+    owned = vehicles_on_days(context.vehicle_terms, context.contracts, units, runs["operational_date"])
+    return set(runs.loc[of_another_carrier(runs, owned), "declared_run_id"])
 
 
 def _keyed(context: AuditCycle, runs: pd.DataFrame) -> pd.DataFrame:
@@ -108,12 +122,18 @@ def _linked(matches: pd.DataFrame) -> set[str]:
 
 
 def _draft(context: AuditCycle, later: Record, earlier: Record, key: str, is_paid: bool) -> Draft:
+    is_of_one = pd.isna(earlier["carrier_code"]) or earlier["carrier_code"] == later["carrier_code"]
+    original = (
+        f"a {sentences.run(earlier)}, de {sentences.day(earlier['operational_date'])} ({earlier['file_name']}, linha "
+        f"{earlier['row_number']}), já declarada no ciclo anterior"
+        if is_of_one
+        else "uma ata que outra transportadora declarou no ciclo anterior"
+    )
     return Draft(
         "D09",
         later["plate"],
         f"A {sentences.run(later)}, de {sentences.day(later['operational_date'])} ({later['file_name']}, linha "
-        f"{later['row_number']}), repete a {sentences.run(earlier)}, de {sentences.day(earlier['operational_date'])} "
-        f"({earlier['file_name']}, linha {earlier['row_number']}), já declarada no ciclo anterior: {_PROOF_PT[key]}; "
+        f"{later['row_number']}), repete {original}: {_PROOF_PT[key]}; "
         f"{sentences.km(later['declared_km'])}.",
         WRITTEN_CONFIDENCE,
         run_ids=(later["declared_run_id"],),
@@ -126,7 +146,7 @@ def _draft(context: AuditCycle, later: Record, earlier: Record, key: str, is_pai
 RULES = (
     Rule(
         "D09",
-        "7",
+        "8",
         "C",
         "Corrida faturada em dois ciclos",
         "Uma corrida do ciclo anterior foi declarada de novo neste ciclo.",

@@ -17,7 +17,7 @@ import pandas as pd
 from fleet_audit.logic.audit.clock_offsets import no_clock_offsets, plates_with_suspected_hours
 from fleet_audit.logic.audit.incomplete import no_incomplete_days
 from fleet_audit.logic.audit.matching import Matching
-from fleet_audit.logic.audit.repeats import duplicates
+from fleet_audit.logic.audit.repeats import duplicates, of_another_carrier
 from fleet_audit.logic.audit.rules.day.dwell_odometer import counted_in_dwells
 from fleet_audit.logic.audit.rules.day.gaps import touches, without_complete
 from fleet_audit.logic.audit.rules.day.observed import observed_time
@@ -141,6 +141,19 @@ class AuditDay(TripAndRunRecords):
                 for name in members
             }
         )
+
+    @cached_property
+    def foreign_runs(self) -> set[str]:
+        """Runs that another carrier than the vehicle's wrote."""
+        return set(self.runs.loc[of_another_carrier(self.runs, self.vehicles), "declared_run_id"])
+
+    @cached_property
+    def foreign_groups(self) -> pd.Series:
+        """Whether each group's runs are another carrier's than its trips: nothing of it is paid to who declared it."""
+        carriers = self.trips.set_index("trip_id")["carrier_code"].astype(object)
+        first = pd.Series([next(iter(ids), "") for ids in self.groups["trip_ids"]], index=self.groups.index)
+        owner, writer = first.map(carriers), self.groups["carrier_code"].astype(object)
+        return owner.notna() & writer.notna() & (owner != writer)
 
     @cached_property
     def trips_of_run(self) -> dict[str, list[str]]:

@@ -60,6 +60,7 @@ def declared_below_measured(context: AuditDay) -> list[Draft]:
 def day_above_measured(context: AuditDay) -> list[Draft]:
     """D02: the groups of a vehicle's day together, above day_tolerance_pct of measured and at least day_min_km.
 
+    Those of each carrier that declared runs of the vehicle by themselves.
     Only groups with runs and trips whose km are all known take part: an unverifiable run would fake a
     divergence (it is held, D05 or D06), an undeclared trip would hide one (it is D07); and none that is in doubt or
     measured by chords. Of a day that exceeds, groups whose D01 an exception covers do not take part: their km would be
@@ -73,28 +74,37 @@ def day_above_measured(context: AuditDay) -> list[Draft]:
     proven = compared[~unproven]
     is_excepted = proven["match_id"].isin(excepted)
     days, of_rest = _exceeding_days(context, proven), _exceeding_days(context, proven[~is_excepted])
-    counted = proven[proven["plate"].isin(days.index) & ~(is_excepted & proven["plate"].isin(of_rest.index))]
+    declared = _declarer(proven)
+    counted = proven[declared.isin(days.index) & ~(is_excepted & declared.isin(of_rest.index))]
     context.trip_records(counted["trip_ids"].explode())  # converted together, read one by one
     left = compared[~compared["match_id"].isin(counted["match_id"])]
-    uncounted = left.groupby("plate")["match_id"].agg(list).to_dict()
-    by_plate = dict(tuple(counted.groupby("plate")))
+    uncounted = left.groupby(_declarer(left))["match_id"].agg(list).to_dict()
+    by_declarer = dict(tuple(counted.groupby(_declarer(counted))))
     return [
-        _day(context, str(plate), by_plate[plate], uncounted.get(plate, []), row.pct, excepted)
-        for plate, row in days.iterrows()
+        _day(context, key[0], by_declarer[key], uncounted.get(key, []), row.pct, excepted)
+        for key, row in days.iterrows()
     ]
 
 
+def _declarer(groups: pd.DataFrame) -> pd.Series:
+    """Plate and carrier of each group: who declared its runs."""
+    carriers = groups["carrier_code"].astype(object).fillna("")
+    return pd.Series(list(zip(groups["plate"], carriers, strict=True)), index=groups.index, dtype=object)
+
+
 def _exceeding_days(context: AuditDay, groups: pd.DataFrame) -> pd.DataFrame:
-    """declared and measured (hundredths of a km) and pct, the tolerance, of the plates whose groups exceed together."""
+    """declared and measured (hundredths of a km) and pct, the tolerance, by declarer whose groups exceed together."""
     table = pd.DataFrame(
         {
-            "plate": groups["plate"].to_numpy(),
+            "declarer": _declarer(groups).to_numpy(),
             "declared": to_hundredths(groups["declared_km"]),
             "measured": to_hundredths(groups["measured_km"]),
             "pct": context.limits(groups)["day_tolerance_pct"].to_numpy(),
         }
     )
-    days = table.groupby("plate").agg(declared=("declared", "sum"), measured=("measured", "sum"), pct=("pct", "first"))
+    days = table.groupby("declarer").agg(
+        declared=("declared", "sum"), measured=("measured", "sum"), pct=("pct", "first")
+    )
     excess = days["declared"] - days["measured"]
     allowed = allowed_hundredths(days["measured"].to_numpy(), days["pct"].to_numpy(), np.zeros(len(days)))
     return days[(excess > allowed) & (excess >= round(context.parameters.day_min_km * 100))]
@@ -106,7 +116,8 @@ def _excepted_matches(context: AuditDay) -> dict[str, str]:
         return {}
     drafts = declared_above_measured(context)
     trips = context.trip_records(draft.trip_ids[0] for draft in drafts)
-    scopes = [scope_of(context, draft, trips[draft.trip_ids[0]], {}) for draft in drafts]
+    runs = context.run_records(draft.run_ids[0] for draft in drafts)
+    scopes = [scope_of(context, draft, trips[draft.trip_ids[0]], runs[draft.run_ids[0]]) for draft in drafts]
     columns = ["rule_id", "plate", "carrier_code", "unit_code", "route_code"]
     findings = pd.DataFrame([{"rule_id": "D01", **scope} for scope in scopes], columns=columns)
     named = applicable_exceptions(findings, context.exceptions, context.day)
@@ -259,7 +270,7 @@ _ROAD_OF_DAY = VehicleNeed(
 RULES = (
     Rule(
         "D01",
-        "6",
+        "7",
         "H",
         "Declarado acima do medido, viagem",
         "Um grupo de atas declara mais km do que as viagens medidas no mesmo horário, acima da tolerância.",
@@ -283,7 +294,7 @@ RULES = (
     ),
     Rule(
         "D02",
-        "8",
+        "9",
         "C",
         "Declarado acima do medido, dia do veículo",
         "A soma do dia do veículo declara mais km do que a medida nas mesmas corridas, acima da tolerância.",
@@ -307,7 +318,7 @@ RULES = (
     ),
     Rule(
         "D04",
-        "5",
+        "6",
         "M",
         "Declarado abaixo do medido",
         "Um grupo de atas declara menos km do que as viagens medidas no mesmo horário, acima da tolerância.",
@@ -327,8 +338,9 @@ RULES = (
             plates_with_runs,
             lambda context: _unproven_plates(context, joined_matches(context) | unpaid_matches(context)),
             "o equipamento tem o relógio fora de hora ou o receptor travado, ficou fora do veículo, ou envia posições "
-            "raras demais para separar a viagem da ata de outro deslocamento, ou a finalidade de uma viagem não está "
-            "comprovada, e nada prova que a ata declara km a menos",
+            "raras demais para separar a viagem da ata de outro deslocamento, a finalidade de uma viagem não está "
+            "comprovada, ou quem declarou a corrida não é a transportadora do veículo, e nada prova que a ata declara "
+            "km a menos",
         ),
         vehicle_doubt=VISIBLE_HALTS,
     ),

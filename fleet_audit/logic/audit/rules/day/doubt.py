@@ -140,14 +140,18 @@ def groups_by_paid_km(context: AuditDay) -> pd.DataFrame:
 
     A trip of unknown purpose is not paid: its place is not known, or a silence hides an end of it. What it measured is
     not owed because a run declared less. Of a run of 10 km with a trip of 20 km that no place proves, 10 km were held
-    and 10 km owed; of a run of 0 km, all 20.
+    and 10 km owed; of a run of 0 km, all 20. Nor is a trip of another carrier's vehicle paid to who declares it.
     """
     groups, trips = context.groups, context.groups["trip_ids"].explode()
     unknown = context.trips.loc[context.trips["purpose"] == "unknown", "trip_id"]
-    is_unproven = trips.isin(unknown).groupby(level=0).any() & (groups["difference_km"] < 0).fillna(False)
+    is_foreign = context.foreign_groups
+    is_unproven = (trips.isin(unknown).groupby(level=0).any() | is_foreign) & (groups["difference_km"] < 0).fillna(
+        False
+    )
     chosen = groups[is_unproven]
     paid = pd.Series(to_hundredths(context.costs["billable_km"]), index=context.costs["trip_id"].to_numpy())
-    paid_hm = trips.map(paid).fillna(0).astype("int64").groupby(level=0).sum()[is_unproven].to_numpy()
+    paid_hm = trips.map(paid).fillna(0).astype("int64").groupby(level=0).sum().mask(is_foreign, 0)
+    paid_hm = paid_hm[is_unproven].to_numpy()
     below_hm, limits = paid_hm - to_hundredths(chosen["declared_km"]), context.limits(chosen)
     allowed = allowed_hundredths(paid_hm, *(limits[f"trip_tolerance_{unit}"].to_numpy() for unit in ("pct", "km")))
     chosen = chosen.assign(

@@ -70,26 +70,31 @@ def claims_km(runs: pd.DataFrame) -> pd.Series:
 
 
 def undeclared_trips(context: AuditDay) -> list[Draft]:
-    """D07: a service trip of at least undeclared_min_km in no group with a run, of a carrier that declared that day.
+    """D07: a service trip of at least undeclared_min_km in no group with a run of its carrier, if it declared that day.
 
+    A run that another carrier wrote declares nothing for it: the trip is paid to the vehicle's.
     A trip that a night run would fit if it had taken place a day later is not named: that run may be its declaration.
     Nor is one of a vehicle whose clock is not proven (`plates_with_unproven_times`): one of its held runs may be.
     """
-    lone = context.groups.loc[context.groups["kind"] == "measured_only", "trip_ids"].explode()
-    trips = context.trips[context.trips["trip_id"].isin(lone) & context.trips["km_measured"].notna()]
+    is_lone = (context.groups["kind"] == "measured_only") | context.foreign_groups
+    lone = context.groups.loc[is_lone, "trip_ids"].explode()
+    service = context.trips[context.trips["purpose"] == "service"]
+    trips = service[service["trip_id"].isin(lone) & service["km_measured"].notna()]
     trips = trips[to_hundredths(trips["km_measured"]) >= round(context.parameters.undeclared_min_km * 100)]
     declaring = declaring_carriers(context)
     is_declared_for = trips["carrier_code"].isin(declaring) | (trips["carrier_code"].isna() & bool(declaring))
     trips = trips[is_declared_for & ~trips["trip_id"].isin(_fits_uncertain_run(context))]
     trips = trips[~trips["plate"].isin(context.plates_with_untrusted_device | plates_with_unproven_times(context))]
+    foreign = set(context.groups.loc[context.foreign_groups, "trip_ids"].explode())
     drafts = []
     for trip_id, trip in context.trip_records(trips["trip_id"]).items():
+        of_carrier = " da transportadora" if trip_id in foreign else ""
         drafts.append(
             Draft(
                 "D07",
                 trip["plate"],
                 f"O veículo {trip['plate']} fez uma viagem de serviço de {sentences.km(trip['km_measured'])} em "
-                f"{sentences.period(trip, context.zone(trip['plate']))}, que nenhuma ata declara.",
+                f"{sentences.period(trip, context.zone(trip['plate']))}, que nenhuma ata{of_carrier} declara.",
                 grade_confidence([trip]),
                 (trip_id,),
                 (),
@@ -103,15 +108,16 @@ def undeclared_trips(context: AuditDay) -> list[Draft]:
 
 
 def declaring_carriers(context: AuditDay) -> set[str]:
-    """Carriers with at least one declared run on D, as the bulletin and the vehicle's row name them."""
+    """Carriers with at least one declared run on D, as the bulletin names them, else the vehicle's row."""
     runs = context.runs_of_day
-    owners = context.vehicles[context.vehicles["plate"].isin(runs["plate"])]
-    return {*runs["carrier_code"].dropna(), *owners["carrier_code"].dropna()}
+    owners = runs["plate"].map(context.vehicles.set_index("plate")["carrier_code"].astype(object))
+    return set(runs["carrier_code"].astype(object).fillna(owners).dropna())
 
 
 def runs_of_unproven_trips(context: AuditDay) -> pd.DataFrame:
-    """Runs of D in groups of which a trip may be service. With `reason`: they are held.
+    """Runs of D in groups of which a trip may be service, or is another carrier's. With `reason`: they are held.
 
+    - `other_carrier`: its trips are paid to the vehicle's carrier, and another one wrote it;
     - `trip_cut`: its purpose is unknown, and a gap that splits cuts it;
     - `place_unproven`: its place is not proven (`may_be_service`).
 
@@ -120,7 +126,8 @@ def runs_of_unproven_trips(context: AuditDay) -> pd.DataFrame:
     """
     trips = context.groups.loc[context.groups["declared_km"].notna(), "trip_ids"].explode().dropna()
     is_cut = are_cut(context.trips) & (context.trips["purpose"] == "unknown").to_numpy(dtype=bool)
-    open_trips = context.trips[may_be_service(context.trips) | is_cut]
+    is_foreign = context.trips["trip_id"].isin(trips[context.foreign_groups.loc[trips.index]])
+    open_trips = context.trips[may_be_service(context.trips) | is_cut | is_foreign]
     unpriced = context.costs.loc[context.costs["variable_cost_brl"].isna(), "trip_id"]
     groups = trips.index[trips.isin(open_trips["trip_id"])].difference(trips.index[trips.isin(unpriced)])
     has_cut = groups.isin(trips.index[trips.isin(context.trips.loc[is_cut, "trip_id"])])
@@ -129,6 +136,7 @@ def runs_of_unproven_trips(context: AuditDay) -> pd.DataFrame:
     runs = runs.merge(linked.reset_index(), on="declared_run_id")
     held = runs["group"].map(_held_hm(context, trips, context.groups.loc[groups], open_trips, has_cut))
     reason = np.where(runs["group"].isin(groups[has_cut]), "trip_cut", "place_unproven")
+    reason = np.where(runs["group"].map(context.foreign_groups).astype(bool), "other_carrier", reason)
     return _in_parts(runs.assign(reason=reason), held.to_numpy(dtype="int64"))
 
 
@@ -146,6 +154,7 @@ def _held_hm(
     measured = to_hundredths(groups["declared_km"].where(groups["measured_km"].isna(), groups["measured_km"]))
     hm = pd.Series(to_hundredths(context.costs["billable_km"]), index=context.costs["trip_id"].to_numpy())
     billed = trips.map(hm).groupby(level=0).sum().reindex(groups.index)
+    billed = billed.mask(context.foreign_groups.loc[groups.index], 0)  # billed, but to the vehicle's carrier
     open_hm = pd.Series(to_hundredths(open_trips["km_measured"]), index=open_trips["trip_id"].to_numpy())
     most = trips.map(open_hm).groupby(level=0).sum().reindex(groups.index)
     unmeasured = open_trips.loc[open_trips["km_measured"].isna(), "trip_id"]
@@ -319,7 +328,7 @@ def _unverified(context: AuditDay, run: Any) -> Draft:
 RULES = (
     Rule(
         "D05",
-        "11",
+        "12",
         "C",
         "Corrida fantasma",
         "A corrida foi declarada, mas o veículo foi observado nesse horário e não se moveu.",
@@ -341,7 +350,7 @@ RULES = (
     ),
     Rule(
         "D06",
-        "9",
+        "10",
         "H",
         "Corrida sem viagem, não verificável",
         "Nenhuma viagem medida corresponde à corrida declarada: ela não pode ser verificada.",
@@ -357,7 +366,7 @@ RULES = (
     ),
     Rule(
         "D07",
-        "4",
+        "5",
         "M",
         "Viagem medida e não declarada",
         "O veículo fez uma viagem de serviço que nenhuma ata declara.",

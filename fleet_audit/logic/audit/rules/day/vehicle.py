@@ -133,7 +133,7 @@ RULES = (
     ),
     Rule(
         "V05",
-        "1",
+        "2",
         "M",
         "Passageiros acima da lotação, ou sempre lotado",
         "A ata declara mais passageiros do que o veículo tem de lugares.",
@@ -147,7 +147,7 @@ RULES = (
     ),
     Rule(
         "V06",
-        "1",
+        "2",
         "M",
         "Corrida vazia declarada como serviço",
         "A própria ata declara zero passageiros em uma corrida de serviço.",

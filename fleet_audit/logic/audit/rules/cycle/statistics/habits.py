@@ -139,7 +139,7 @@ def _most_common(values: np.ndarray) -> tuple[float, int]:
 RULES = (
     Rule(
         "S03",
-        "5",
+        "6",
         "H",
         "Km declarado constante, medido variável",
         "Entre dois locais declara-se quase sempre o mesmo km, embora o percurso medido varie: o valor pode ser "
@@ -156,7 +156,7 @@ RULES = (
     ),
     Rule(
         "K05",
-        "5",
+        "6",
         "L",
         "Arredondamento sempre para cima",
         "As diferenças pequenas entre declarado e medido favorecem sempre o declarado: os km são arredondados para "

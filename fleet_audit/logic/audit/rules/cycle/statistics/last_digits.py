@@ -130,7 +130,7 @@ def _probability(value: float) -> str:
 RULES = (
     Rule(
         "S01",
-        "4",
+        "5",
         "M",
         "Últimos dígitos das leituras não uniformes",
         "As leituras de partida terminam em certos dígitos com mais frequência do que o acaso explica: podem ser "

@@ -31,10 +31,10 @@ _READINGS_KM = 1.0  # two readings in whole km are off by up to this together
 def broken_chain(context: AuditDay) -> list[Draft]:
     """D10: KM SAÍDA - KM CHEGADA before - km measured between them, beyond chain_km either way.
 
-    Runs of a plate in order of repaired start, without those that repeat another (D08) and without night runs whose day
-    is not certain: a series of nights dated by the shift would break the chain twice per day. The km between are those
-    of all trips, yard too, whose middle lies between the runs and that are linked to neither. The tolerance grows by
-    their uncertainty.
+    Runs of a plate and of the carrier that wrote them, in order of repaired start, without those that repeat another
+    (D08) and without night runs whose day is not certain: a series of nights dated by the shift would break the chain
+    twice per day. The km between are those of all trips, yard too, whose middle lies between the runs and that are
+    linked to neither. The tolerance grows by their uncertainty.
 
     Unmeasured kilometres prove nothing: a reading that is too high counts only above what the device's odometer counted
     in these trips and while the positions stood, where that is more than the trips' km: a tracker that lay off the bus
@@ -92,7 +92,8 @@ def _all_pairs(context: AuditDay) -> pd.DataFrame:
     vehicle that positions observe is unknown. break_km, excess_km: the readings' difference beyond either.
     """
     runs = with_sound_readings(chained_runs(context), context.parameters)
-    before = runs.groupby("plate")[["declared_run_id", "odometer_end_km", "ended_at"]].shift()
+    writer = runs["carrier_code"].astype(object).where(runs["declared_run_id"].isin(context.foreign_runs), "")
+    before = runs.groupby(["plate", writer])[["declared_run_id", "odometer_end_km", "ended_at"]].shift()
     pairs = pd.DataFrame(
         {
             "plate": runs["plate"],
@@ -269,7 +270,7 @@ def _has_readings(context: AuditDay) -> bool:
 RULES = (
     Rule(
         "D10",
-        "12",
+        "13",
         "H",
         "Hodômetro declarado sem continuidade",
         "O KM SAÍDA não continua o KM CHEGADA anterior mais o que o veículo percorreu entre as corridas.",

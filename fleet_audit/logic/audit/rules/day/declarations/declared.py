@@ -122,7 +122,7 @@ def _has_route_km(context: AuditDay) -> bool:
 RULES = (
     Rule(
         "D08",
-        "4",
+        "5",
         "C",
         "Corrida declarada duas vezes",
         "Duas atas declaram a mesma corrida: mesmo veículo, mesmo horário, mesmos locais.",
@@ -134,7 +134,7 @@ RULES = (
     ),
     Rule(
         "D11",
-        "2",
+        "3",
         "H",
         "KM ROTA diferente de chegada menos saída",
         "O KM ROTA da ata não é KM CHEGADA menos KM SAÍDA da mesma linha.",
@@ -149,7 +149,7 @@ RULES = (
     ),
     Rule(
         "D12",
-        "4",
+        "5",
         "L",
         "Data declarada contradiz os horários",
         "A ata traz o dia do turno, mas a corrida ocorreu no dia seguinte; os km não são contestados.",

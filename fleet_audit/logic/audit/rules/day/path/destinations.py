@@ -254,7 +254,7 @@ RULES = (
     ),
     Rule(
         "G08",
-        "7",
+        "8",
         "H",
         "Destino declarado não visitado",
         "A ata declara a chegada em um local cadastrado em que o veículo não parou.",

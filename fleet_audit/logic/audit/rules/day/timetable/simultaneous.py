@@ -117,7 +117,11 @@ def _places(row: Record, what: str = "address") -> str:
 
 
 def _runs_at_once(context: AuditDay) -> list[Draft]:
-    """Declared runs that share time and are not one run twice (D08), nor one number with two contents (Q05)."""
+    """Declared runs that share time and are not one run twice (D08), nor one number with two contents (Q05).
+
+    Not runs that another carrier than the vehicle's wrote: nothing shows that they are this vehicle's, and their trips
+    are the vehicle's carrier's. They are held.
+    """
     runs = _with_sure_times(context)
     pairs = self_overlaps(runs, context.parameters.overlap_min_s)
     ids = runs["declared_run_id"]
@@ -143,7 +147,7 @@ def _with_sure_times(context: AuditDay) -> pd.DataFrame:
     is_readable = [row not in unreadable for row in zip(runs["file_sha256"], runs["row_number"], strict=True)]
     hours = (runs["ended_at"] - runs["started_at"]).dt.total_seconds() / 3600
     is_moving = runs["declared_km"].astype("float64") >= context.parameters.standing_kmh * hours
-    is_repeated = runs["declared_run_id"].isin(set(context.repeated_runs["later"]))
+    is_repeated = runs["declared_run_id"].isin(context.foreign_runs | set(context.repeated_runs["later"]))
     kept = runs[np.array(is_readable, dtype=bool) & is_moving & ~is_repeated & ~runs["is_day_uncertain"].astype(bool)]
     return kept.sort_values(["plate", "started_at", "ended_at", "declared_run_id"]).reset_index(drop=True)
 
@@ -184,7 +188,7 @@ def _has_reports_or_runs(context: AuditDay) -> bool:
 RULES = (
     Rule(
         "T01",
-        "6",
+        "7",
         "C",
         "Veículo em duas viagens ao mesmo tempo",
         "Um relatório de visita, ou um boletim, coloca o mesmo veículo em dois deslocamentos no mesmo horário.",

@@ -1,0 +1,212 @@
+"""Runs that another carrier than the vehicle's declared: who is accused, what is held, what the vehicle's one keeps.
+
+Each rule on three vehicles: one declared by its own carrier (CONLOG), one by VIASUL, and one that no register names.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from decimal import Decimal
+
+import pandas as pd
+import pytest
+
+from fleet_audit.logic.audit.cycle import find_in_cycle
+from fleet_audit.logic.audit.findings import find, held_runs
+from fleet_audit.logic.audit.incidents.causes import with_roots
+from fleet_audit.logic.audit.not_tested import rules_not_tested
+from fleet_audit.logic.audit.rules.day.context import AuditDay
+from fleet_audit.logic.audit.rules.registry import CYCLE_RULES
+from fleet_audit.logic.audit.scoring import score
+from fleet_audit.logic.costs.waterfall import CycleFacts, waterfall, waterfall_rows
+from fleet_audit.schema import facts, reference
+from fleet_audit_tests.logic.audit.rules.test_cycle import DAYS, a_cycle, declared, fact_rows, found, worked
+from fleet_audit_tests.logic.audit_sample import DAY, OTHER, PLATE, audit, costs_frame, run, trip
+from fleet_audit_tests.logic.frames import rows
+
+UNKNOWN = "CCC3C33"
+WRITERS = {PLATE: "CONLOG", OTHER: "VIASUL", UNKNOWN: "VIASUL"}
+BY_READINGS = {"route_km": "40", "odometer_start_km": "100", "odometer_end_km": "130"}
+
+
+def day_of(km: str, **more: object) -> AuditDay:
+    """A trip of 30 km of each vehicle, and the same run, as its writer declared it."""
+    trips = [
+        trip(f"T-{plate}", "07:00", "08:00", plate=plate, carrier_code=None if plate == UNKNOWN else "CONLOG")
+        for plate in WRITERS
+    ]
+    runs = [
+        run(f"R-{plate}", "07:00", "08:00", km, plate=plate, carrier_code=writer, **more)
+        for plate, writer in WRITERS.items()
+    ]
+    return audit(trips, runs, costs=priced(trips))
+
+
+def priced(trips: list[dict]) -> pd.DataFrame:
+    return costs_frame(
+        *({"trip_id": row["trip_id"], "billable_km": "30.00", "variable_cost_brl": "147.00"} for row in trips)
+    )
+
+
+def carriers_of(context: AuditDay, rule_id: str) -> dict[str, str]:
+    findings = find(context).query("rule_id == @rule_id")
+    return dict(zip(findings["plate"], findings["carrier_code"], strict=True))
+
+
+@pytest.mark.parametrize(
+    ("rule_id", "km", "facts_of_run"),
+    [
+        ("D01", "40", {}),
+        ("D02", "40", {}),
+        ("D11", "40", BY_READINGS),
+        ("V05", "30", {"passengers": 47}),
+        ("V06", "30", {"passengers": 0}),
+    ],
+)
+def test_what_a_run_claims_is_a_finding_of_the_carrier_that_wrote_it(rule_id: str, km: str, facts_of_run: dict) -> None:
+    context = day_of(km, **facts_of_run)
+    expected = {plate: writer for plate, writer in WRITERS.items() if rule_id != "V05" or plate != UNKNOWN}
+    assert carriers_of(context, rule_id) == expected  # nobody knows the seats of the unknown one
+
+
+def test_the_finding_names_the_vehicles_carrier_and_takes_no_points_of_its_trips() -> None:
+    context = day_of("40")
+    findings = with_roots(find(context), context.groups)
+    row = findings.query("rule_id == 'D01' and plate == @OTHER").iloc[0]
+    assert row["explanation_pt"].endswith("é da transportadora CONLOG; quem declarou foi VIASUL.")
+    assert (row["declared_run_id"], row["disallowed_brl"]) == (f"R-{OTHER}", Decimal("49.00"))
+    scores = score(context.trips_of_day, findings, context.parameters).set_index("trip_id")["compliance_score"]
+    assert scores[f"T-{OTHER}"] == Decimal("92.08")  # its own carrier did not declare it (D07)
+    assert scores[f"T-{PLATE}"] < 92
+
+
+def test_d04_owes_nothing_to_a_carrier_whose_vehicle_it_is_not() -> None:
+    context = day_of("20")
+    assert carriers_of(context, "D04") == {PLATE: "CONLOG", UNKNOWN: "VIASUL"}
+    assert carriers_of(context, "D07") == {OTHER: "CONLOG"}
+
+
+def test_the_trip_is_paid_to_its_carrier_and_the_run_of_the_other_is_held() -> None:
+    context = day_of("40")
+    held = held_runs(context)
+    assert held[["declared_run_id", "carrier_code", "declared_km", "reason"]].to_numpy().tolist() == [
+        [f"R-{OTHER}", "VIASUL", Decimal("30.00"), "other_carrier"]
+    ]
+    of_bus = [frame[frame["plate"] == OTHER] for frame in (context.trips, context.groups, held, find(context))]
+    trips, groups, of_run, findings = of_bus
+    lines = waterfall(waterfall_rows(CycleFacts(trips, context.costs, groups, of_run, findings)))
+    lines = lines.set_index("carrier_code").loc[:, ["declared_brl", "disallowed_brl", "held_brl", "in_favour_brl",
+                                                    "admitted_brl"]]  # fmt: skip
+    amounts = {carrier: [str(value) for value in row] for carrier, row in lines.iterrows()}
+    assert amounts == {
+        "CONLOG": ["0.00", "0.00", "0.00", "147.00", "147.00"],
+        "VIASUL": ["200.00", "-50.00", "-150.00", "0.00", "0.00"],
+    }
+
+
+def test_a_run_with_a_wrong_plate_accuses_no_carrier_of_the_sum_of_both() -> None:
+    """At the change of a shift all buses drive: the trip is that of the run of its own carrier."""
+    trips = [trip("T", "07:00", "08:00")]
+    own, foreign = run("A", "07:00", "08:00"), run("B", "07:05", "08:10", carrier_code="VIASUL")
+    context = audit(trips, [own, foreign], costs=priced(trips))
+    findings = find(context)
+    assert not set(findings.query("carrier_code == 'CONLOG'")["rule_id"]) - {"Q02"}
+    [row] = findings.query("carrier_code == 'VIASUL'").to_dict("records")
+    assert (row["rule_id"], row["declared_run_id"]) == ("D06", "B")
+    other = audit(trips, [own, {**foreign, "carrier_code": "CONLOG"}], costs=priced(trips))
+    assert carriers_of(other, "D01") == {PLATE: "CONLOG"}
+
+
+@pytest.mark.parametrize("later", ["08:09", "08:02"])
+def test_a_run_of_the_own_carrier_without_a_link_takes_its_trip_before_another_carriers(later: str) -> None:
+    trips = [trip("T", "07:00", "08:00")]
+    foreign = run("B", "07:00", "08:00", carrier_code="VIASUL")
+    context = audit(trips, [foreign, run("A", later, "09:00")], costs=priced(trips))
+    assert context.trips_of_run == {"A": ["T"]}
+
+
+def test_d12_names_the_writer_of_the_date() -> None:
+    before = DAY - pd.Timedelta(days=1)
+    night = {"day": before, "shift_code": "C"}
+    trips = [trip(f"T-{plate}", "00:30", "01:30", plate=plate) for plate in (PLATE, OTHER)]
+    runs = [run(f"R-{plate}", "00:30", "01:30", plate=plate, carrier_code=WRITERS[plate], **night) for plate in
+            (PLATE, OTHER)]  # fmt: skip
+    assert carriers_of(audit(trips, runs, costs=priced(trips)), "D12") == {PLATE: "CONLOG", OTHER: "VIASUL"}
+
+
+def chain(plate: str, *writers: str) -> list[dict]:
+    """Two runs of 10 km; the second begins 20 km above the first one's KM CHEGADA, and the vehicle stood between."""
+    readings = (("100", "110"), ("130", "140"))
+    return [
+        run(f"{plate}-{at}", f"{7 + 2 * at:02}:00", f"{8 + 2 * at:02}:00", "10", plate=plate, carrier_code=writer,
+            odometer_start_km=readings[at][0], odometer_end_km=readings[at][1])
+        for at, writer in enumerate(writers)
+    ]  # fmt: skip
+
+
+def test_d10_compares_the_readings_of_each_carrier_with_its_own() -> None:
+    runs = [*chain(PLATE, "CONLOG", "CONLOG"), *chain(OTHER, "CONLOG", "VIASUL"), *chain(UNKNOWN, "VIASUL", "VIASUL")]
+    trips = [trip(f"T-{row['declared_run_id']}", *clocks, "10.00", plate=row["plate"])
+             for row, clocks in zip(runs, [("07:00", "08:00"), ("09:00", "10:00")] * 3, strict=True)]  # fmt: skip
+    assert carriers_of(audit(trips, runs, costs=priced(trips)), "D10") == {PLATE: "CONLOG", UNKNOWN: "VIASUL"}
+
+
+def test_t01_compares_no_run_with_one_of_another_carrier() -> None:
+    runs = [
+        run(f"{plate}-{at}", "07:00", "08:00", plate=plate, carrier_code=writer, origin_text=f"LOCAL {at}")
+        for plate, writers in ((PLATE, ("CONLOG", "CONLOG")), (OTHER, ("CONLOG", "VIASUL")))
+        for at, writer in enumerate(writers)
+    ]
+    assert carriers_of(audit([], runs), "T01") == {PLATE: "CONLOG"}
+
+
+def test_d07_of_a_carrier_on_whose_vehicle_alone_another_one_declared_waits_for_its_bulletin() -> None:
+    trips = [trip("T", "07:00", "08:00")]
+    foreign = run("B", "07:00", "08:00", carrier_code="VIASUL")
+    assert not carriers_of(audit(trips, [foreign], costs=priced(trips)), "D07")
+    own = run("A", "10:00", "11:00", plate=OTHER)
+    assert carriers_of(audit(trips, [foreign, own], costs=priced(trips)), "D07") == {PLATE: "CONLOG"}
+
+
+def test_rules_of_a_cycle_judge_no_carrier_by_the_runs_of_another_and_list_them() -> None:
+    """VIASUL declares 40 for 30 km on 12 of the vehicle's days, and CONLOG exactly on the others."""
+    writers = ["VIASUL" if at < 12 else "CONLOG" for at in range(len(DAYS))]
+    runs = [run(f"R{day}", "06:00", "07:00", day=day, operational_date=day, carrier_code=writer, passengers=46)
+            for day, writer in zip(DAYS, writers, strict=True)]  # fmt: skip
+    runs = [{**row, "is_date_repaired": False, "is_day_uncertain": False, "is_night": False} for row in runs]
+    matches = [declared(day, "30.00", "40" if writer == "VIASUL" else "30", carrier_code=writer)
+               for day, writer in zip(DAYS, writers, strict=True)]  # fmt: skip
+    context = a_cycle(runs=runs, trips=[worked(day) for day in DAYS], matches=matches)
+    assert find_in_cycle(context).query("rule_id == 'D03'").empty
+    reasons = rules_not_tested(context, CYCLE_RULES).set_index("rule_id")["reason_pt"]
+    assert all("12 atas de transportadora que não é a do veículo" in reasons[rule] for rule in ("D03", "V05", "S01"))
+    own = [{**row, "carrier_code": "CONLOG"} for row in matches]
+    assert len(find_in_cycle(replace(context, matches=fact_rows(facts.MATCHES, own))).query("rule_id == 'D03'")) == 1
+
+
+@pytest.mark.parametrize(
+    ("first", "again", "accused"),
+    [("CONLOG", "CONLOG", "CONLOG"), ("VIASUL", "CONLOG", None), ("CONLOG", "VIASUL", "VIASUL")],
+)
+def test_d09_of_two_carriers_accuses_the_one_whose_vehicle_it_is_not(
+    first: str, again: str, accused: str | None
+) -> None:
+    readings = {"odometer_start_km": "1000", "odometer_end_km": "1030"}
+    earlier, later = (
+        run(key, "06:00", "07:00", day=day, operational_date=day, carrier_code=writer, is_date_repaired=False,
+            is_day_uncertain=False, is_night=False, **readings)
+        for key, day, writer in (("R1", DAYS[0] - pd.Timedelta(days=3), first), ("R2", DAYS[0], again))
+    )  # fmt: skip
+    terms = rows(reference.VEHICLES, {"plate": PLATE, "unit_code": "UCP", "carrier_code": "CONLOG",
+                                      "contract_id": "CT1", "valid_from": "2025-01-01"})  # fmt: skip
+    context = replace(
+        a_cycle(runs=[later]), earlier_runs=fact_rows(facts.DECLARED_RUNS, [earlier]), vehicle_terms=terms
+    )
+    findings = found(context, "D09")
+    assert [row["carrier_code"] for row in findings] == [accused] * bool(accused)
+    texts = [row["explanation_pt"] for row in findings if first != again]
+    assert all("ata que outra transportadora declarou" in text and "ata R1" not in text for text in texts)
+    assert json.dumps([row["evidence"]["billed_again"]["carrier_code"] for row in findings]) == json.dumps(
+        [accused] * bool(accused)
+    )
