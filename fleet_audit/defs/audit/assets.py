@@ -112,7 +112,8 @@ def audit(
     files, gaps = warehouse.read_partition(INCOMPLETE_DAYS, read), api_gaps(warehouse, read[0], read[-1])
     reference = fleet.reference()
     refused = refused_vehicles(fleet.lake(), warehouse, reference, read)
-    incomplete = incomplete_sources(files, gaps, refused, warehouse.read_partition(DAY_ACCEPTANCE, read))
+    acceptance, vehicles = warehouse.read_partition(DAY_ACCEPTANCE, read), reference.vehicles_on_days(read)
+    incomplete = incomplete_sources(files, gaps, refused, acceptance, vehicles)
     work = StoredDayAudit(windows, legs, spans, dwells, events, health, notes, runs, incomplete, reference)
     not_tested: Counter[str] = Counter()
 

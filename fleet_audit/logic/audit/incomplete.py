@@ -27,20 +27,23 @@ def incomplete_sources(
     api_gaps: pd.DataFrame,
     refused: pd.DataFrame | None = None,
     acceptance: pd.DataFrame | None = None,
+    vehicles: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """operational_date, source (P, V or B), carrier_code, plate (both empty: all), reason_pt, is_of_rows of such days.
 
     is_of_rows: single rows were refused beside accepted ones, not a file. Where less than day_acceptance_pct of a
     day was accepted they weigh as a file does, and those that name no vehicle concern all: an interface that changed at
-    noon lost half of a day, and the runs of its afternoon were D06. Not so those of a bulletin: each is a run by
-    itself, and one typed wrongly of a vehicle's eight leaves the others tested. Which of the days of one plate are
-    complete nevertheless is decided in `rules.day.gaps`.
+    noon lost half of a day, and the runs of its afternoon were D06. Such positions concern each of `vehicles` on its
+    own: an unregistered device in a wrong year left no vehicle tested, whatever was observed of it. Not so those of a
+    bulletin: each is a run by itself, and one typed wrongly of a vehicle's eight leaves the others tested. Which of the
+    days of one plate are complete nevertheless is decided in `rules.day.gaps`.
 
     Args:
         files: operational_date, source, carrier_code, plates, reason_pt of `ops.incomplete_days`.
         api_gaps: operational_date of each stretch that the telemetry API has not answered.
         refused: operational_date, source, plate (empty: none that is known), reason_pt of rows refused one by one.
         acceptance: operational_date, source_kind, is_low of `ops.day_acceptance`.
+        vehicles: operational_date, plate of the vehicles of each day.
     """
     of_files = files[["operational_date", "source", "carrier_code", "reason_pt"]].astype(object)
     plates = files["plates"].astype("str").str.split(",").astype(object).where(files["plates"].notna(), "")
@@ -49,10 +52,19 @@ def incomplete_sources(
     of_api = pd.DataFrame([(day, "P", "", "", _API_PT, False) for day in days], columns=_COLUMNS)
     frames = [no_incomplete_days(), of_files, of_api.astype(object)]
     if refused is not None:
-        is_low = _is_low(refused, acceptance)
-        of_rows = refused.assign(source=refused["source"].map(LETTERS), carrier_code="", is_of_rows=~is_low)
-        frames.append(of_rows[is_low | of_rows["plate"].ne("")].astype(object))
+        frames.append(_of_rows(refused, _is_low(refused, acceptance), vehicles))
     return pd.concat(frames, ignore_index=True).drop_duplicates(ignore_index=True)
+
+
+def _of_rows(refused: pd.DataFrame, is_low: np.ndarray, vehicles: pd.DataFrame | None) -> pd.DataFrame:
+    rows = refused.assign(source=refused["source"].map(LETTERS), carrier_code="", is_of_rows=~is_low).astype(object)
+    is_named = rows["plate"].ne("")
+    if vehicles is None:
+        return rows[is_low | is_named]
+    is_of_each = is_low & ~is_named & rows["source"].eq("P")
+    days = vehicles[["operational_date", "plate"]].astype(object)
+    of_each = rows[is_of_each].drop(columns="plate").merge(days, on="operational_date")
+    return pd.concat([rows[~is_of_each & (is_low | is_named)], of_each], ignore_index=True)
 
 
 def low_days(acceptance: pd.DataFrame) -> pd.DataFrame:

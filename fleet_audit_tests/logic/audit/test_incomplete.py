@@ -67,10 +67,12 @@ def test_rows_refused_on_a_day_that_the_report_calls_incomplete_weigh_as_a_refus
            "rows_duplicate": 0, "is_low": is_low, "run_id": "r", "updated_at": at("00:00")}
           for day, source, is_low in ((DAY, "api", True), (NEXT, "api", False), (NEXT, "bulletin", True))),
     )  # fmt: skip
-    found = incomplete_sources(empty_frame(facts.INCOMPLETE_DAYS), NO_GAPS, refused, acceptance)
+    vehicles = pd.DataFrame({"operational_date": [DAY, NEXT] * 2, "plate": ["AAA1A11"] * 2 + ["BBB1B11"] * 2})
+    found = incomplete_sources(empty_frame(facts.INCOMPLETE_DAYS), NO_GAPS, refused, acceptance, vehicles)
+    found = found.sort_values(["operational_date", "is_of_rows"], kind="stable")
     assert found[["operational_date", "source", "plate", "is_of_rows"]].to_numpy().tolist() == [
         [DAY, "P", "AAA1A11", False],
-        [DAY, "P", "", False],
+        [DAY, "P", "BBB1B11", False],  # named by none: it is tested where it was observed all day
         [NEXT, "P", "AAA1A11", True],
         [NEXT, "B", "AAA1A11", True],
     ]
