@@ -26,10 +26,10 @@ def scope_of(context: Case, draft: Draft, trip: Record, run: Record) -> Record:
         draft: the finding; trip, run: its first ones, empty where it has none.
     """
     source, owner = trip or run, context.owners.get(draft.plate or "", {})
-    carriers = (known(record.get("carrier_code")) for record in (run, trip, owner))
+    carriers = *(known(record.get("carrier_code")) for record in (run, trip)), draft.carrier_code
     return {
         "plate": draft.plate,
-        "carrier_code": next(filter(None, carriers), draft.carrier_code),
+        "carrier_code": next(filter(None, carriers), known(owner.get("carrier_code"))),
         "unit_code": known(source.get("unit_code")) or known(owner.get("unit_code")) or draft.unit_code,
         "route_code": trip.get("route_code"),
     }

@@ -23,11 +23,11 @@ class Driving:
     """Trips that can be compared with others of the same vehicle, and what they show of its days.
 
     Attributes:
-        trips: trip_id, operational_date, WAY, driver_id ("" where unknown), unit_code, km, moving_s, standing_s, and
-            usual_moving_s, usual_standing_s: the medians of the same way, shift, device and driver.
-        days: plate, device_id, operational_date, trips, speed_pct: how much faster than usual it moved; standing_s: how
-            much longer than usual it stood per trip. Both less the median of the unit's vehicles on that day, so that
-            rain, traffic and holidays are no change of one vehicle.
+        trips: trip_id, operational_date, WAY, driver_id, carrier_code ("" where unknown), unit_code, km, moving_s,
+            standing_s, and usual_moving_s, usual_standing_s: the medians of the same way, shift, device and driver.
+        days: plate, device_id, carrier_code, operational_date, trips, speed_pct: how much faster than usual it moved;
+            standing_s: how much longer than usual it stood per trip. Both less the median of the unit's vehicles on
+            that day, so that rain, traffic and holidays are no change of one vehicle.
     """
 
     trips: pd.DataFrame
@@ -66,7 +66,8 @@ def _well_observed(trips: pd.DataFrame, parameters: ParameterSet) -> pd.DataFram
     ]
     interval = rows["step_s"] / rows.groupby(["plate", "device_id"])["step_s"].transform("median")
     rows = rows[interval.between(1 / parameters.profile_interval_factor, parameters.profile_interval_factor)]
-    return rows.assign(shift_code=rows["shift_code"].fillna(""), driver_id=rows["driver_id"].fillna(""))
+    named = {name: rows[name].fillna("") for name in ("shift_code", "driver_id", "carrier_code")}
+    return rows.assign(**named)
 
 
 def _of_one_way(rows: pd.DataFrame, parameters: ParameterSet) -> pd.DataFrame:
@@ -138,7 +139,7 @@ def _medians(rows: pd.DataFrame, shown: pd.DataFrame, keys: list[str], parameter
 
 
 def _days(trips: pd.DataFrame, parameters: ParameterSet) -> pd.DataFrame:
-    sums = trips.groupby(["unit_code", "operational_date", "plate", "device_id"], sort=True).agg(
+    sums = trips.groupby(["unit_code", "operational_date", "plate", "device_id", "carrier_code"], sort=True).agg(
         trips=("trip_id", "size"),
         moving_s=("moving_s", "sum"),
         standing_s=("standing_s", "sum"),
@@ -154,5 +155,5 @@ def _days(trips: pd.DataFrame, parameters: ParameterSet) -> pd.DataFrame:
     has_peers = of_unit["plate"].transform("nunique") > parameters.profile_peers
     shown = ["speed_pct", "standing_s"]
     days[shown] = days[shown] - of_unit[shown].transform("median")
-    order = ["plate", "device_id", "operational_date"]
+    order = ["plate", "device_id", "carrier_code", "operational_date"]
     return days.loc[has_peers, [*order, "trips", *shown]].sort_values(order).reset_index(drop=True)

@@ -53,7 +53,8 @@ class Draft:
         brl_paid: what was paid of the vehicle or trips in question, more than which cannot be at stake.
         is_in_favour: what was declared or measured is too low, so the BRL count for the carrier.
         exception_id: exception that covers the km that it adds up, where none covers the finding itself.
-        unit_code, carrier_code: whom it concerns where no vehicle names them.
+        unit_code: whom it concerns where no vehicle names it.
+        carrier_code: whom it concerns where that is not the vehicle's last carrier, or no vehicle names it.
     """
 
     rule_id: str

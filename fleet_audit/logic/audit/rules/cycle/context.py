@@ -318,6 +318,15 @@ class AuditCycle(TripAndRunRecords):
             for plate, row in sums[sums["km"] > 0].iterrows()
         }
 
+    def rate_under(self, plate: str, carrier_code: str) -> Decimal | None:
+        """BRL per km of the vehicle while it was of this carrier, if it was; else of all its priced km."""
+        own = [
+            part.rates.get(plate)
+            for part in self.by_carrier
+            if part.owners.get(plate, {}).get("carrier_code") == carrier_code
+        ]
+        return next(iter(own), self.rates.get(plate))
+
     @property
     def period(self) -> str:
         """`de 16/05/2025 a 15/06/2025`, as far as it was run."""

@@ -26,6 +26,7 @@ from fleet_audit.logic.primitives.computed_once import computed_once
 from fleet_audit.logic.primitives.money import half_up, to_hundredths
 
 _CENT = Decimal("0.01")
+_UNSEEN_PT = "dias em que o veículo não foi visto contam como dias de serviço e mudariam o resultado"
 
 
 def too_much_deadhead(context: AuditCycle) -> list[Draft]:
@@ -119,8 +120,8 @@ def idle_fixed_cost(context: AuditCycle) -> list[Draft]:
     """V04: a fixed cost is paid and on more than idle_pct of its working days (calendar: util) service is missing.
 
     A day on which it was not seen, or whose positions are incomplete, or with a trip that may be service, proves
-    nothing: it counts as a day of service. Waits for the cycle's end; on days on which it is a reserve that replaces a
-    titular it is paid by the day and excluded.
+    nothing: it counts as a day of service, and a vehicle that these days alone clear is not tested. Waits for the
+    cycle's end; on days on which it is a reserve that replaces a titular it is paid by the day and excluded.
     """
     return [_idle(context, plate, rows) for plate, rows in _mostly(context, "is_idle").items()]
 
@@ -159,9 +160,15 @@ def _without_calendar(context: AuditCycle) -> set[str]:
     return _mostly(context, "is_unserved", possible).keys() - _mostly(context, "is_perhaps_idle").keys()
 
 
+def _unseen(context: AuditCycle) -> set[str]:
+    """Plates that are idle only if they did not serve on days on which they were not seen."""
+    return _mostly(context, "is_perhaps_unserved").keys() - _mostly(context, "is_perhaps_idle").keys()
+
+
 @computed_once
 def _paid_working_days(context: AuditCycle) -> pd.DataFrame:
-    """Shares of working days: plate, operational_date, amount_brl, is_unknown, is_unserved, is_perhaps_idle, is_idle.
+    """Shares of working days: plate, operational_date, amount_brl, is_unknown, is_unserved, is_perhaps_idle, is_idle,
+    is_perhaps_unserved: no trip of a day of the calendar is proven to be service, seen or not.
 
     A day is unserved where the vehicle was seen and no trip is proven to be service. It is perhaps idle where its
     unit's calendar has it, idle where no trip may be service either. Days that the calendar lacks are unknown: each
@@ -182,6 +189,7 @@ def _paid_working_days(context: AuditCycle) -> pd.DataFrame:
     days = days.merge(perhaps.assign(is_perhaps=True), on=["plate", "operational_date"], how="left")
     is_unserved = days["is_seen"].notna() & days["is_served"].isna()
     days = days.assign(is_unserved=is_unserved, is_perhaps_idle=is_unserved & ~days["is_unknown"])
+    days = days.assign(is_perhaps_unserved=days["is_served"].isna() & ~days["is_unknown"])
     return days.assign(is_idle=days["is_perhaps_idle"] & days["is_perhaps"].isna())
 
 
@@ -210,7 +218,7 @@ def _idle(context: AuditCycle, plate: str, days: pd.DataFrame) -> Draft:
 RULES = (
     Rule(
         "V04",
-        "9",
+        "10",
         "H",
         "Custo fixo sem operação",
         "O veículo tem custo fixo e não teve viagem de serviço em muitos dias úteis do ciclo.",
@@ -229,6 +237,7 @@ RULES = (
             (
                 VehicleNeed(_plates_with_fixed_cost, _without_calendar, NO_CALENDAR_PT),
                 VehicleNeed(_plates_with_fixed_cost, _perhaps_idle, UNPROVEN_PLACE_PT),
+                VehicleNeed(_plates_with_fixed_cost, _unseen, _UNSEEN_PT),
             )
         ),
         is_by_carrier=True,

@@ -11,6 +11,7 @@ from decimal import Decimal
 
 import pandas as pd
 
+from fleet_audit.logic.audit.evidence import known
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
 from fleet_audit.logic.audit.rules.cycle.needs import CALENDAR, NO_CALENDAR_PT, OVER
@@ -33,16 +34,19 @@ def charged_twice(context: AuditCycle) -> list[Draft]:
     has service itself; where both were seen and neither served, or where the titular served as well, one of the two
     amounts is in doubt: the reserve's. Days on which either was not seen, or whose positions are incomplete, prove
     nothing. Days that the calendar does not call `util` are not a substitution that anybody missed. Nor is a day on
-    which the reserve may have served, for a place is not proven.
+    which the reserve may have served, for a place is not proven. Of a reserve that was sold each carrier answers for
+    its own days, whoever has the titular.
     """
-    first_titular = context.reserve_days.sort_values("operational_date", kind="stable").drop_duplicates("plate")
-    first_titular = first_titular.set_index("plate")["titular_plate"].to_dict()
+    first = context.reserve_days.sort_values("operational_date", kind="stable").drop_duplicates("plate")
+    first = first.set_index("plate")[["titular_plate", "carrier_code"]].T.to_dict()
     drafts = []
     for plate, titular, days in _doubtful_days(context):
         if not days["is_unknown"].all():
             draft = _draft(context, plate, titular, days)
-            # a reserve of one titular keeps the id that earlier releases gave it
-            drafts.append(draft if titular == first_titular[plate] else replace(draft, extra=(titular,)))
+            # a reserve of one titular and carrier keeps the id that earlier releases gave it
+            names = {"titular_plate": titular, "carrier_code": draft.carrier_code}
+            others = (name for key, name in names.items() if name not in (None, first[plate][key]))
+            drafts.append(replace(draft, extra=tuple(others)))
     return drafts
 
 
@@ -50,7 +54,7 @@ def charged_twice(context: AuditCycle) -> list[Draft]:
 def _doubtful_days(context: AuditCycle) -> list[tuple[str, str, pd.DataFrame]]:
     """Each reserve, its titular and the reserve's shares of days that are in doubt if they are working days.
 
-    operational_date, amount_brl, is_unknown: whether the unit's calendar lacks the day.
+    operational_date, amount_brl, carrier_code (of one carrier), is_unknown: whether the unit's calendar lacks the day.
     """
     shares = context.fixed_costs[context.fixed_costs["amount_brl"] > 0]
     shares = shares.groupby(["operational_date", "plate"], as_index=False)["amount_brl"].agg(
@@ -65,20 +69,20 @@ def _doubtful_days(context: AuditCycle) -> list[tuple[str, str, pd.DataFrame]]:
         doubtful = (days - served) | (days & _days_of(service, titular))
         rows = own[own["operational_date"].isin(doubtful)].merge(registered, on="operational_date")
         if len(rows):
-            found.append((plate, titular, rows[["operational_date", "amount_brl", "is_unknown"]]))
+            found.append((plate, titular, rows[["operational_date", "amount_brl", "carrier_code", "is_unknown"]]))
     return found
 
 
 def _reserves(context: AuditCycle) -> list[tuple[str, str, pd.DataFrame]]:
-    """Each reserve with a titular that it replaces; operational_date, is_unknown of the days that may be working days.
+    """Each reserve with a titular that it replaces; the days that may be working days, of each of its carriers.
 
-    Those on which it is registered so, in order of plate.
+    Those on which it is registered so, in order of plate: operational_date, carrier_code, is_unknown.
     """
     days, day_types = context.reserve_days, context.day_types(context.reserve_days)
     days = days.assign(is_unknown=day_types.isna())[day_types.isna() | (day_types == "util")]
     return [
-        (str(plate), str(titular), rows[["operational_date", "is_unknown"]])
-        for (plate, titular), rows in days.groupby(["plate", "titular_plate"], sort=True)
+        (str(plate), str(titular), rows[["operational_date", "carrier_code", "is_unknown"]])
+        for (plate, titular, _), rows in days.groupby(["plate", "titular_plate", "carrier_code"], dropna=False)
     ]
 
 
@@ -134,13 +138,14 @@ def _draft(context: AuditCycle, plate: str, titular: str, in_doubt: pd.DataFrame
         GRADE_CONFIDENCE["A"],
         facts={"titular_plate": titular, "dates": dates, "reserve_fixed_brl": amount},
         brl_at_stake=amount,
+        carrier_code=known(in_doubt["carrier_code"].iloc[0]),
     )
 
 
 RULES = (
     Rule(
         "V03",
-        "7",
+        "8",
         "H",
         "Reserva e titular com custo fixo no mesmo dia",
         "O reserva e o titular têm custo fixo em dias em que o reserva não substituiu o titular.",
@@ -160,6 +165,5 @@ RULES = (
                 VehicleNeed(_reserve_plates, _perhaps_substituted, _UNPROVEN_SUBSTITUTION_PT),
             )
         ),
-        is_by_carrier=True,
     ),
 )

@@ -22,6 +22,7 @@ from fleet_audit.logic.primitives.money import half_up
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.primitives.statistics import holm, rank_sum_p
 
+_DEVICE = ["plate", "device_id", "carrier_code"]
 _MEASURES = ["speed_pct", "standing_s"]
 _TIMES = ["moving_s", "standing_s"]
 _USUAL_TIMES = ["usual_moving_s", "usual_standing_s"]
@@ -66,23 +67,25 @@ def changed_driving(context: AuditCycle) -> list[Draft]:
     drafts = []
     weeks = [week for rows in _devices(context) for week in _weeks(rows, context)]
     adjusted = holm([week.p for week in weeks])
-    best: dict[tuple[str, str], tuple[_Week, float]] = {}
+    best: dict[tuple[str, str, str], tuple[_Week, float]] = {}
     for week, p in sorted(zip(weeks, adjusted, strict=True), key=lambda pair: (pair[1], -pair[0].change)):
         if p < parameters.profile_p:
-            key = (str(week.days["plate"].iloc[0]), str(week.days["device_id"].iloc[0]))
-            best.setdefault(key, (week, p))
-    for (plate, device_id), (week, p) in sorted(best.items()):
-        compared = _compared(context, plate, device_id, week)
+            plate, device_id, carrier_code = (str(week.days[name].iloc[0]) for name in _DEVICE)
+            best.setdefault((plate, device_id, carrier_code), (week, p))
+    for (plate, *_), (week, p) in sorted(best.items(), key=lambda pair: pair[0]):
+        compared = _compared(context, week)
         if compared is not None:
             drafts.append(_draft(context, plate, compared, _test_facts(week, p, len(weeks))))
     return drafts
 
 
 def _devices(context: AuditCycle) -> Iterator[pd.DataFrame]:
-    """The comparable days of each vehicle and device, in order, as far as the cycle was run."""
+    """The comparable days of each vehicle and device, in order, as far as the cycle was run; of each of its carriers:
+    the drivers of a vehicle's buyer are not those of its past.
+    """
     days = context.driving.days
     days = days[days["operational_date"] <= context.day]
-    for _, rows in days.groupby(["plate", "device_id"], sort=True):
+    for _, rows in days.groupby(_DEVICE, sort=True):
         yield rows.reset_index(drop=True)
 
 
@@ -101,12 +104,13 @@ def _weeks(days: pd.DataFrame, context: AuditCycle) -> Iterator[_Week]:
             yield _Week(days, first, end, p, sign)
 
 
-def _compared(context: AuditCycle, plate: str, device_id: str, week: _Week) -> pd.DataFrame | None:
+def _compared(context: AuditCycle, week: _Week) -> pd.DataFrame | None:
     """The cycle's trips of the week, and of the days around it like it, with the usual times of the past alone.
 
     None where these differ by less than what a finding needs, or the past may be what another vehicle drove.
     """
-    parameters, trips = context.parameters, _trips_of(context, plate, device_id)
+    parameters, trips = context.parameters, context.driving.trips
+    trips = trips[(trips[_DEVICE] == week.days[_DEVICE].iloc[0]).all(axis=1)]
     first, end = _extent(week, parameters)
     dates = week.days["operational_date"]
     past = trips[trips["operational_date"] < dates.iloc[first]]
@@ -116,11 +120,6 @@ def _compared(context: AuditCycle, plate: str, device_id: str, week: _Week) -> p
         return None
     of_cycle = compared[compared["operational_date"] >= context.cycle.start]
     return None if of_cycle.empty else of_cycle
-
-
-def _trips_of(context: AuditCycle, plate: str, device_id: str) -> pd.DataFrame:
-    trips = context.driving.trips
-    return trips[(trips["plate"] == plate) & (trips["device_id"] == device_id)]
 
 
 def _is_past_its_own(context: AuditCycle, past: pd.DataFrame, inside: pd.DataFrame) -> bool:
@@ -187,7 +186,9 @@ def _draft(context: AuditCycle, plate: str, compared: pd.DataFrame, facts: dict[
     km, sums = float(compared["km"].sum()), compared[[*_TIMES, *_USUAL_TIMES]].sum()
     kmh, usual_kmh = 3600 * km / sums["moving_s"], 3600 * km / sums["usual_moving_s"]
     stood_min, usual_min = (sums[name] / 60 / len(compared) for name in ("standing_s", "usual_standing_s"))
-    paid_km, rate = context.paid_km(plate, dates), context.rates.get(plate)
+    carrier_code = str(compared["carrier_code"].iloc[0])
+    paid_km, rate = context.paid_km(plate, dates), context.rate_under(plate, carrier_code)
+    is_sold = carrier_code != context.owners.get(plate, {}).get("carrier_code")
     shown = ["trip_id", "started_at", "ended_at", *WAY[2:], "driver_id", "km", *_TIMES, *_USUAL_TIMES]
     decimals = dict.fromkeys(["km", *_TIMES, *_USUAL_TIMES], 2)
     trips = compared.sort_values(["started_at", "trip_id"])[shown].round(decimals)
@@ -213,7 +214,8 @@ def _draft(context: AuditCycle, plate: str, compared: pd.DataFrame, facts: dict[
             **facts,
             "compared_trips": trips.to_dict("records"),
         },
-        extra=(str(compared["device_id"].iloc[0]),),
+        extra=(str(compared["device_id"].iloc[0]), *([carrier_code] if is_sold and carrier_code else [])),
+        carrier_code=carrier_code or None,
     )
 
 
@@ -224,7 +226,7 @@ def _past_days_by_plate(context: AuditCycle) -> pd.Series:
     """
     last_devices = _last_devices(context)
     sizes = dict.fromkeys(last_devices, 0)
-    for days in _devices(context):
+    for days in sorted(_devices(context), key=lambda days: days["operational_date"].iloc[-1]):
         plate, device_id, last_day = days[["plate", "device_id", "operational_date"]].iloc[-1]
         if last_devices.get(plate) == device_id and last_day >= context.cycle.start:
             sizes[plate] = max(len(days) - int(context.parameters.profile_days), 0)
@@ -250,7 +252,7 @@ def _plates_without_others_on_their_routes(context: AuditCycle) -> set[str]:
 RULES = (
     Rule(
         "O07",
-        "3",
+        "4",
         "H",
         "Rastreador se comporta como o de outro veículo",
         "Nos mesmos percursos e turnos, a velocidade em movimento e o tempo parado já não são os do próprio veículo: o "

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from fleet_audit.logic.audit.evidence import known
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
 from fleet_audit.logic.audit.rules.cycle.needs import NO_ROAD_PT
@@ -20,11 +21,13 @@ from fleet_audit.logic.audit.rules.vehicle_need import VehicleNeed
 from fleet_audit.logic.primitives.statistics import holm, normal_p, robust_sd
 
 _ROUTE = ["route_code", "origin_poi_id", "destination_poi_id"]
+_OWNED = ["plate", "carrier_code"]
 
 
 def outliers(context: AuditCycle) -> list[Draft]:
     """S05: a vehicle's median km on a route is peers_z robust deviations from those of the other vehicles.
 
+    Of a vehicle that was sold the trips of each carrier are compared by themselves, none with the other's.
     Trips of one route between the same two places; each vehicle with peers_own_trips of them is one value, and at least
     peers_min_vehicles others are compared. Not single trips: honest vehicles call at different points, and each repeats
     its own way to 0.1 km. The scale is 1.4826 × MAD of the others' medians, at least the median uncertainty of a trip.
@@ -68,9 +71,12 @@ def _by_road(context: AuditCycle) -> pd.DataFrame:
 
 
 def _often(context: AuditCycle, trips: pd.DataFrame) -> pd.DataFrame:
-    """The trips of vehicles that drive one route between the same two places at least peers_own_trips times."""
+    """The trips of vehicles that drive one route between the same two places at least peers_own_trips times, under one
+    carrier.
+    """
     trips = trips[trips[_ROUTE].notna().all(axis=1)]
-    return trips[trips.groupby([*_ROUTE, "plate"])["trip_id"].transform("size") >= context.parameters.peers_own_trips]
+    of_vehicle = trips.groupby([*_ROUTE, *_OWNED], dropna=False)["trip_id"]
+    return trips[of_vehicle.transform("size") >= context.parameters.peers_own_trips]
 
 
 def _plates_often_on_a_route(context: AuditCycle) -> set[str]:
@@ -86,24 +92,25 @@ def _samples(route: tuple[str, str, str], rows: pd.DataFrame) -> list[dict[str, 
     """Each vehicle of a route compared with the others' medians."""
     medians = rows.groupby("plate", sort=True)["km"].median()
     least_km = max(float(rows["doubt"].fillna(0).median()), 0.01)
-    samples, of_vehicle = [], dict(tuple(rows.groupby("plate")))
-    for plate, own_km in medians.items():
-        others = medians.drop(plate).to_numpy()
+    samples = []
+    for (plate, carrier_code), own in rows.groupby(_OWNED, sort=True, dropna=False):
+        own_km, others = own["km"].median(), medians.drop(plate).to_numpy()
         middle = float(np.median(others))
         scale = max(robust_sd(others), least_km)
         z = (float(own_km) - middle) / scale
         samples.append(
             {
                 "plate": plate,
+                "carrier_code": known(carrier_code),
                 "route": route,
-                "own": of_vehicle[plate],
+                "own": own,
                 "own_median_km": float(own_km),
                 "peers_median_km": middle,
                 "difference_km": float(own_km) - middle,
                 "nearest_km": float(np.abs(others - own_km).min()),
                 "scale_km": scale,
                 "robust_z": z,
-                "n_own": len(of_vehicle[plate]),
+                "n_own": len(own),
                 "n_peers": len(others),
                 "p": 2 * normal_p(abs(z)),
             }
@@ -113,6 +120,7 @@ def _samples(route: tuple[str, str, str], rows: pd.DataFrame) -> list[dict[str, 
 
 def _draft(context: AuditCycle, sample: dict[str, Any], p_adjusted: float, tests: int) -> Draft:
     plate, own = str(sample["plate"]), sample["own"]
+    is_sold = sample["carrier_code"] != context.owners.get(plate, {}).get("carrier_code")
     route = dict(zip(_ROUTE, sample["route"], strict=True))
     numbers = {name: round(value, 4) for name, value in sample.items() if isinstance(value, (int, float))}
     longer = "mais longa" if sample["difference_km"] > 0 else "mais curta"
@@ -129,14 +137,15 @@ def _draft(context: AuditCycle, sample: dict[str, Any], p_adjusted: float, tests
         facts={**route, **numbers, "test": "robust z, two-sided", "p_adjusted": p_adjusted, "correction": "Holm",
                "tests": tests, "own_trips": trips.to_dict("records")},
         context_trip_ids=tuple(trips["trip_id"].head(SHOWN)),
-        extra=tuple(str(value) for value in sample["route"]),
+        extra=(*map(str, sample["route"]), *([sample["carrier_code"]] if is_sold and sample["carrier_code"] else [])),
+        carrier_code=sample["carrier_code"],
     )  # fmt: skip
 
 
 RULES = (
     Rule(
         "S05",
-        "3",
+        "4",
         "M",
         "Fora do padrão dos outros veículos na rota",
         "Na mesma rota, entre os mesmos locais, o veículo percorre distância diferente da dos demais.",
