@@ -105,3 +105,17 @@ def test_v04_of_a_sold_vehicle_does_not_test_the_carrier_whose_days_were_not_see
     context = sold_after(replace(context, coverage=silent), 16)
     assert find_in_cycle(context).query("rule_id == 'V04'").empty
     assert "1 de 1 veículo não testado" in reason(context, "V04")
+
+
+def test_q05_names_the_fixed_amount_of_a_vehicle_that_left_the_register() -> None:
+    """PLATE leaves after 16 days, and its amount goes on; OTHER's amount ends with it, and a third never was there."""
+    fixed = [*charged(), *charged(DAYS[:16], OTHER), *charged(DAYS[:1], "CCC3C33")]
+    context = a_cycle(fixed_costs=fixed)
+    assert [row["plate"] for row in found(context, "Q05")] == ["CCC3C33"]
+    left = context.registered[context.registered["operational_date"].isin(DAYS[:16])]
+    rows = {row["plate"]: row for row in found(replace(context, registered=left), "Q05")}
+    assert rows.keys() == {PLATE, "CCC3C33"}
+    assert {row["carrier_code"] for row in rows.values()} == {"CONLOG"}  # whose contract it is
+    text = "De 01/06/2025 a 15/06/2025 (15 dias) são pagos R$ 4.500,00 de parcela fixa do veículo AAA1A11"
+    assert rows[PLATE]["explanation_pt"].startswith(text)
+    assert pd.isna(rows[PLATE]["brl_at_stake"])
