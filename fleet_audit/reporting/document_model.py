@@ -36,6 +36,7 @@ class Kind(Enum):
 
 NUMERIC = frozenset(Kind) - {Kind.TEXT, Kind.DATE, Kind.MOMENT}
 SIGNED = frozenset({Kind.KM_DIFFERENCE, Kind.PERCENT_DIFFERENCE})
+SENTENCE_WIDTH = 30  # characters: a column as wide as that holds sentences
 _PLACES = {Kind.INTEGER: 0, Kind.SCORE: 1, Kind.HOURS: 1}
 
 

@@ -15,7 +15,17 @@ import jinja2
 from markupsafe import Markup
 
 from fleet_audit.reporting import locale
-from fleet_audit.reporting.document_model import NUMERIC, SIGNED, Document, Field, Grid, Kind, Section, written
+from fleet_audit.reporting.document_model import (
+    NUMERIC,
+    SENTENCE_WIDTH,
+    SIGNED,
+    Document,
+    Field,
+    Grid,
+    Kind,
+    Section,
+    written,
+)
 from fleet_audit.reporting.labels import SEVERITIES
 from fleet_audit.reporting.sections.incidents import finding_anchor
 
@@ -73,9 +83,7 @@ def _table(section: Section, grid: Grid) -> dict[str, object]:
     shown = [index for index, entry in enumerate(grid.fields) if entry.in_print]
     fields = [grid.fields[index] for index in shown]
     return {
-        "headers": [
-            {"label": entry.label, "css": _css(entry.kind), "kind": _sort_kind(entry.kind)} for entry in fields
-        ],
+        "headers": [{"label": entry.label, "css": _css(entry), "kind": _sort_kind(entry.kind)} for entry in fields],
         "rows": [
             [_cell(row[index], grid.fields[index], number in grid.marked) for index in shown]
             for number, row in enumerate(rows)
@@ -118,7 +126,7 @@ def _label_rules(key: str, fields: Sequence[Field]) -> str:
 
 def _cell(value: Any, entry: Field, is_marked: bool = False) -> tuple[str, str]:
     """CSS class and text of one cell; the unknown is a dash that a screen reader says in words."""
-    css = _css(entry.kind)
+    css = _css(entry)
     if value is None:
         return (css + " u").strip(), ""
     if is_marked and entry.kind in SIGNED:
@@ -130,8 +138,13 @@ def _total(value: Any, entry: Field) -> tuple[str, str]:
     return ("", "") if value is None and entry.kind not in NUMERIC else _cell(value, entry)
 
 
-def _css(kind: Kind) -> str:
-    return "n" if kind in NUMERIC else "d" if kind in (Kind.DATE, Kind.MOMENT) else ""
+def _css(entry: Field) -> str:
+    """Numbers, dates, and sentences, which have a line of their own on a phone."""
+    if entry.kind in NUMERIC:
+        return "n"
+    if entry.kind in (Kind.DATE, Kind.MOMENT):
+        return "d"
+    return "t" if entry.width >= SENTENCE_WIDTH else ""
 
 
 def _sort_kind(kind: Kind) -> str:

@@ -17,12 +17,21 @@ from xlsxwriter.utility import xl_range
 from xlsxwriter.worksheet import Worksheet
 
 from fleet_audit.reporting import locale
-from fleet_audit.reporting.document_model import NUMERIC, SIGNED, Card, Document, Field, Grid, Kind, Logo
+from fleet_audit.reporting.document_model import (
+    NUMERIC,
+    SENTENCE_WIDTH,
+    SIGNED,
+    Card,
+    Document,
+    Field,
+    Grid,
+    Kind,
+    Logo,
+)
 
 SHEET_ROWS = 1_000_000  # Excel's sheet has 1,048,576
 TEXT_LIMIT = 32_767  # Excel's longest cell text; xlsxwriter drops a longer one
 _LOGO_PX = (320, 64)  # as high as the heading's rows
-_SENTENCE = 30  # characters: a column as wide as that holds sentences
 _SUMMARY_WIDTHS = (32.0, *(15.5,) * 20)  # of the first sheet's columns, which all its tables share; 15.5: date and time
 _MOST_SPANNED = 5  # columns beside the first of a sentence: longer ones go on in the next line
 _LINE_POINTS, _MOST_LINES = 13.5, 30  # Excel shows no row higher than 409 points
@@ -128,9 +137,7 @@ class Workbook:
                 fit_row(sheet, line, [(grid.fields[column].width, grid.rows[index][column]) for column in wrapping])
         if rows:
             self._table(sheet, grid, rows)
-        # ids and raw evidence stand last and are for looking up: on paper they would shrink the rest to nothing
-        last = max((column for column, entry in enumerate(grid.fields) if entry.in_print), default=0)
-        sheet.print_area(0, 0, len(rows) + 1, last)
+        set_print_area(sheet, grid.fields, len(rows) + 1)
         sheet.freeze_panes(1, 0)
 
     def _table(self, sheet: Worksheet, grid: Grid, rows: range) -> None:
@@ -269,7 +276,7 @@ def _highlights(book: Workbook, sheet: Worksheet, row: int, document: Document) 
     """What to look at first, one row each; returns the first free row."""
     if not document.highlights:
         return row
-    sheet.write_string(row + 1, 0, "O que olhar hoje", book.style(bold=True, font_size=12))
+    sheet.write_string(row + 1, 0, "O que olhar primeiro", book.style(bold=True, font_size=12))
     row += 2
     wrapped = book.style(text_wrap=True, valign="top")
     for one in document.highlights:
@@ -315,6 +322,12 @@ def _summary_width(first: int, last: int) -> float:
     return sum(_SUMMARY_WIDTHS[first : last + 1])
 
 
+def set_print_area(sheet: Worksheet, fields: Sequence[Field], last_row: int) -> None:
+    """Ids and raw evidence stand last and are for looking up: on paper they would shrink the rest to nothing."""
+    last = max((column for column, entry in enumerate(fields) if entry.in_print), default=0)
+    sheet.print_area(0, 0, last_row, last)
+
+
 def fit_row(sheet: Worksheet, row: int, texts: Iterable[tuple[float, Any]]) -> None:
     """A row as high as the longest of its texts (width in characters, value): not every program does so itself."""
     lines = (math.ceil(len(text) * 1.08 / width) for width, text in texts if isinstance(text, str))
@@ -324,7 +337,7 @@ def fit_row(sheet: Worksheet, row: int, texts: Iterable[tuple[float, Any]]) -> N
 
 def _wrapped(entry: Field) -> dict[str, bool]:
     """A sentence goes on in the next line; raw evidence, which no paper shows, does not."""
-    return {"text_wrap": True} if entry.kind is Kind.TEXT and entry.in_print and entry.width >= _SENTENCE else {}
+    return {"text_wrap": True} if entry.kind is Kind.TEXT and entry.in_print and entry.width >= SENTENCE_WIDTH else {}
 
 
 def _fitting(text: str) -> str:

@@ -140,6 +140,14 @@ def test_page_reads_without_scripts_and_names_its_language(files: dict[str, byte
     assert all(f">{label}</th>" in body for label in CONTRACT)
 
 
+def test_a_sentence_is_marked_for_a_line_of_its_own_on_a_phone(files: dict[str, bytes]) -> None:
+    page = files["d1.html"].decode()
+    incidents = page[page.index('id="incidents"') : page.index('id="findings"')]
+    assert re.search(r'<th scope="col" class="t"[^>]*>Explicação</th>', incidents)
+    assert re.search(r'<td class="t">[^<]* km [^<]*</td>', incidents)
+    assert "td.t { grid-column: 1 / -1; }" in page
+
+
 def test_equal_input_gives_equal_bytes(frames: Frames, files: dict[str, bytes]) -> None:
     shuffled = replace(frames, trips=frames.trips.sample(frac=1, random_state=1),
                        findings=frames.findings.sample(frac=1, random_state=2),
