@@ -88,9 +88,9 @@ class StoredDayFiles:
         )
 
     def _budget(self, frames: Frames, day: dt.date) -> Budget:
-        """The budget of the day's cycle up to the day."""
+        """The budget of the days of the cycle that were run, up to the day: what their sums are compared with."""
         cycle = cycle_of(day, self.files.closing_day)
         earlier = frames.recent_days[(frames.recent_days["operational_date"] >= cycle.start).fillna(False)]
         fixed_so_far = known_sum((*earlier["fixed_brl"].dropna(), *frames.fixed_cost_days["amount_brl"]))
         run_days = {*earlier["operational_date"], day}
-        return cycle_budget(cycle, self.reference, fixed_so_far, run_days, self.files.closing_day, until=day)
+        return cycle_budget(cycle, self.reference, fixed_so_far, run_days, self.files.closing_day, days=run_days)

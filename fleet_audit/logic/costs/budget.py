@@ -1,4 +1,4 @@
-"""Budget of a cycle, or of its days up to one: the planned km at their tariffs, and the fixed cost of the days.
+"""Budget of a cycle, or of some of its days: the planned km at their tariffs, and the fixed cost of the days.
 
 What is forecast from the days that were run is in `forecast`.
 """
@@ -49,9 +49,9 @@ def cycle_budget(
     fixed_so_far_brl: Decimal | None,
     run_days: Collection[dt.date],
     closing_day: int,
-    until: dt.date | None = None,
+    days: Collection[dt.date] | None = None,
 ) -> Budget:
-    """The budget of a cycle, or of its days up to and with `until`.
+    """The budget of a cycle, or of these `days` of it.
 
     A line of the plan is priced as service of its vehicle on the cycle's first day: with its class, its route, and the
     route's area and regime (without a route its default area). Of the days that are not run a reserve has no fixed
@@ -60,7 +60,7 @@ def cycle_budget(
     Args:
         fixed_so_far_brl: sum of `fact.fixed_cost_days` of these days; run_days: those of them that were run.
     """
-    days = [day for day in cycle_days(cycle) if until is None or day <= until]
+    days = sorted(days if days is not None else cycle_days(cycle))
     plan = plan_of_days(reference.km_plan, cycle, days)
     rates = _rates(plan, reference, cycle)
     costs = multiply_brl(plan["planned_km"], rates)

@@ -28,7 +28,7 @@ def days_before(day: dt.date, cycle: Cycle) -> tuple[dt.date, dt.date]:
 
 
 def comparison_grid(frames: Frames, figures: Figures, day: dt.date, cycle: Cycle, budget: Budget | None) -> Grid:
-    """Cost, km and cost per km of the day, of days before it, and of the budget of the cycle up to the day.
+    """Cost, km and cost per km of the day, of days before it, and of the budget of the cycle's days that were run.
 
     No rows without an earlier day.
     """
@@ -58,7 +58,7 @@ def comparison_note(frames: Frames, day: dt.date, cycle: Cycle, budget: Budget |
     passed = (day - cycle.start).days + 1
     return (
         f"Ciclo até o dia: {counted(len(known) + 1, 'dia processado', 'dias processados')} de {number(passed, 0)}. "
-        f"Orçamento até o dia: km planejados × tarifa + custo fixo. {budget_note(budget)}"
+        f"Orçamento desses dias: km planejados × tarifa + custo fixo. {budget_note(budget)}"
     ).rstrip()
 
 
@@ -69,7 +69,7 @@ def _fields(day: dt.date) -> tuple[Field, ...]:
         Field("yesterday", "Dia anterior", Kind.BRL, 13),
         Field("weekday", f"Média de {weekday(day)}", Kind.BRL, 14),
         Field("to_date", "Ciclo até o dia", Kind.BRL, 14),
-        Field("budget", "Orçamento até o dia", Kind.BRL, 14),
+        Field("budget", "Orçamento desses dias", Kind.BRL, 14),
     )
 
 

@@ -49,12 +49,12 @@ def test_planned_km_are_priced_and_the_fixed_cost_is_that_of_the_whole_cycle() -
     assert found.total_brl == Decimal("3500.00")
 
 
-def test_the_budget_up_to_a_day_holds_its_share_of_the_plan_and_the_days_that_were_not_run() -> None:
-    day = dt.date(2025, 6, 12)
-    found = cycle_budget(JUNE, PLANNED, Decimal("1000.00"), FIRST_TEN, 1, until=day)
-    assert found.planned_km == 60  # 12 of 30 days
-    assert found.variable_brl == Decimal("200.00")
-    assert (found.fixed_so_far_brl, found.fixed_remaining_brl) == (1000, 200)
+def test_the_budget_of_some_days_holds_their_share_of_the_plan_and_no_other_days_fixed_cost() -> None:
+    run = FIRST_TEN[:3]  # of the days up to the tenth: what was spent on three is not compared with ten
+    found = cycle_budget(JUNE, PLANNED, Decimal("300.00"), run, 1, days=run)
+    assert found.planned_km == 15  # 3 of 30 days
+    assert found.variable_brl == Decimal("50.00")
+    assert (found.fixed_so_far_brl, found.fixed_remaining_brl) == (300, 0)
 
 
 def test_the_share_of_a_day_is_that_of_the_days_on_which_the_line_runs() -> None:
