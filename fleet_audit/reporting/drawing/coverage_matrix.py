@@ -25,6 +25,7 @@ _WORDS = {
     "unknown": ("não processado", "não processados"),
 }
 _CELL, _STEP, _LABEL, _TOP, _NOTE = 13, 16, 74, 44, 96
+_MONTH_COLUMNS = 3  # that `05/2025` covers
 _LEGEND_WIDTH = 420
 
 
@@ -99,12 +100,12 @@ def _legend() -> str:
 
 
 def _header(days: Sequence[dt.date]) -> str:
-    """Day of the month over each column, the month where it begins."""
+    """Day of the month over each column, the month where it begins and, where it has room, over the first."""
     parts = []
     for column, date in enumerate(days):
         middle = _LABEL + column * _STEP + _CELL / 2
         parts.append(_text(middle, _TOP - 5, str(date.day), INK if date.isoweekday() <= 5 else MUTED, "middle"))
-        if column == 0 or date.day == 1:
+        if date.day == 1 or (column == 0 and not any(each.day == 1 for each in days[1:_MONTH_COLUMNS])):
             parts.append(_text(_LABEL + column * _STEP, _TOP - 16, f"{date:%m/%Y}", MUTED))
     return "".join(parts)
 

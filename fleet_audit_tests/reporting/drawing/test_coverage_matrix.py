@@ -87,3 +87,14 @@ def test_a_large_fleet_stays_small():
     svg = coverage_matrix(coverage(**rows), DAYS, most_vehicles=500)
     assert squares(svg, "#0072B2") == 500 * 20
     assert len(svg) < 1_000_000
+
+
+def test_a_month_that_begins_beside_the_first_column_alone_is_named_there():
+    """14 days from 30 May wrote `05/2025` and `06/2025` over each other."""
+    first = dt.date(2025, 5, 30)
+    days = [first + dt.timedelta(days=number) for number in range(14)]
+    rows = pd.DataFrame({"operational_date": days, "plate": "AAA1A11", "status": "complete"})
+    assert [text for text in texts(coverage_matrix(rows, days)) if "/" in text] == ["06/2025"]
+    earlier = [day - dt.timedelta(days=2) for day in days]
+    rows = rows.assign(operational_date=earlier)
+    assert [text for text in texts(coverage_matrix(rows, earlier)) if "/" in text] == ["05/2025", "06/2025"]
