@@ -49,7 +49,7 @@ def evidence_grid(findings: pd.DataFrame, zones: Mapping[str, str], places: Mapp
 
 def evidence_rows(evidence: Mapping[str, Any], zone: str, places: Mapping[str, str]) -> Iterable[dict[str, Any]]:
     """What, number, places, local times and km of each row that the evidence holds, and the origin of the row."""
-    for run in evidence.get("declared_runs", ()):
+    for run in in_order_of_time(evidence, "declared_runs"):
         yield {
             **_when(run, zone),
             "what": "corrida declarada",
@@ -58,7 +58,7 @@ def evidence_rows(evidence: Mapping[str, Any], zone: str, places: Mapping[str, s
             "km": _decimal(run.get("declared_km")),
             "source": _source(run),
         }
-    for trip in evidence.get("trips", ()):
+    for trip in in_order_of_time(evidence, "trips"):
         yield {
             **_when(trip, zone),
             "what": "viagem medida",
@@ -114,6 +114,11 @@ def evidence_rows(evidence: Mapping[str, Any], zone: str, places: Mapping[str, s
             "km": after - before,
             "source": "posições do equipamento",
         }
+
+
+def in_order_of_time(evidence: Mapping[str, Any], name: str) -> list[Any]:
+    """The evidence's trips or runs by their start, as a reader follows the day; those without one first."""
+    return sorted(evidence.get(name, ()), key=lambda row: row.get("started_at") or "")
 
 
 def _without_rows(evidence: Mapping[str, Any]) -> dict[str, str | None]:

@@ -6,7 +6,7 @@ Which readings a rule compared is in its evidence; the chart of them is in `draw
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -15,6 +15,7 @@ import pandas as pd
 
 from fleet_audit.reporting.document_model import Field, Grid, Kind, grid_of
 from fleet_audit.reporting.labels import ODOMETER_EVENTS
+from fleet_audit.reporting.sections.evidence import in_order_of_time
 
 FIELDS = (
     Field("what", "Leitura", width=34),
@@ -63,7 +64,7 @@ def _of_events(evidence: Mapping[str, Any], zone: str) -> Iterator[dict[str, Any
 
 def _of_trips(evidence: Mapping[str, Any], points: pd.DataFrame, zone: str) -> Iterator[dict[str, Any]]:
     readings = points[points["odometer_km"].notna()]
-    for trip in evidence.get("trips", ()):
+    for trip in in_order_of_time(evidence, "trips"):
         start, end = (dt.datetime.fromisoformat(trip[name]) for name in ("started_at", "ended_at"))
         own = readings[(readings["recorded_at"] >= start) & (readings["recorded_at"] <= end)]
         own = own[own["device_id"] == trip["device_id"]] if trip.get("device_id") else own
@@ -84,8 +85,7 @@ def _of_trips(evidence: Mapping[str, Any], points: pd.DataFrame, zone: str) -> I
 
 
 def _of_runs(evidence: Mapping[str, Any], zone: str) -> Iterator[dict[str, Any]]:
-    runs: Sequence[Mapping[str, Any]] = evidence.get("declared_runs", ())
-    for run in runs:
+    for run in in_order_of_time(evidence, "declared_runs"):
         start, end = _km(run.get("odometer_start_km")), _km(run.get("odometer_end_km"))
         if start is None and end is None:
             continue
