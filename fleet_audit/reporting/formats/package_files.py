@@ -14,7 +14,7 @@ from xlsxwriter.worksheet import Worksheet
 
 from fleet_audit.reporting.document_model import NUMERIC, Field, Kind
 from fleet_audit.reporting.formats.csv import cell_text, texts_csv
-from fleet_audit.reporting.formats.xlsx import ALERT, INK, MUTED, Workbook, fit_row
+from fleet_audit.reporting.formats.xlsx import ALERT, INK, MUTED, Workbook, fit_row, set_print_area
 from fleet_audit.reporting.package_model import Footer, Package, Sheet
 
 _HEAD_ROW = 5  # of each table; above it title, sheet, origin, stamp
@@ -68,6 +68,7 @@ def _draw(book: Workbook, package: Package, sheet: Sheet) -> None:
         end += 1
     for number, footer in enumerate(sheet.footers):
         _footer(book, target, package, sheet, end + 1 + number, footer)
+    set_print_area(target, sheet.grid.fields, end + len(sheet.footers))
     target.freeze_panes(_FIRST_ROW, sheet.frozen_columns)
     if sheet.second_page_field is not None:
         _two_pages(target, sheet, _column(sheet.grid.fields, sheet.second_page_field))

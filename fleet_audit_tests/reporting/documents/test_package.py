@@ -209,6 +209,18 @@ def test_a_month_of_days_prints_on_two_pages_with_the_vehicle_on_both(files: dic
     assert 50 <= sheet.page_setup.scale <= 100
 
 
+def test_paper_has_no_ids_and_no_row_of_two_lines_for_the_name_of_a_unit(files: dict[str, bytes]) -> None:
+    book = openpyxl.load_workbook(io.BytesIO(files["pacote_medicao.xlsx"]))
+    for name in AREAS:
+        printed = book[name][book[name].print_area.split("!")[-1].replace("$", "")]
+        assert [cell.value for cell in printed[5]] == [*CONTRACT, *MORE[:3]]
+    sheet = book["KM DIÁRIO COMPILADO"]
+    names = [(at, sheet.cell(at, 1).value, sheet.cell(at, 2).value) for at in range(7, sheet.max_row)]
+    of_unit = [at for at, unit, carrier in names if unit == "Conquista do Pontal" and len(carrier) < 20]
+    assert of_unit
+    assert not [at for at in of_unit if sheet.row_dimensions[at].height]
+
+
 def test_delivered_invoices_stand_beside_what_is_billed(frames: Frames) -> None:
     lines = settled(frames, CYCLE).billing_lines
     line = lines[lines["rate_brl_per_km"].notna()].iloc[0]

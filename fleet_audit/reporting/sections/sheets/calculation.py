@@ -16,8 +16,8 @@ from fleet_audit.reporting.sections.trip_lines import local_times
 
 FIELDS = (
     Field("trip_id", "Viagem", width=18),
-    Field("unit", "Unidade", width=18),
-    Field("carrier", "Empresa", width=20),
+    Field("unit", "Unidade", width=21),
+    Field("carrier", "Empresa", width=21),
     Field("operation", "Operação", width=13),
     Field("plate", "Placa", width=9),
     Field("started_local", "Saída", Kind.MOMENT, 15),
@@ -27,8 +27,8 @@ FIELDS = (
     Field("km_measured", "Km medidos", Kind.KM, 11),
     Field("km_method", "Método", width=12),
     Field("evidence_grade", "Grau", width=6),
-    Field("contract_id", "Contrato", width=14),
-    Field("tariff_id", "Tarifa", width=14),
+    Field("contract_id", "Contrato", width=18),
+    Field("tariff_id", "Tarifa", width=30),
     Field("billing_line_id", "Linha (id)", width=18),
     Field("km", "Km admitidos", Kind.KM, 11),
     Field("rate_brl_per_km", "R$/km", Kind.RATE, 9),

@@ -29,7 +29,7 @@ def daily_km_grid(frames: Frames, cycle: Cycle) -> Grid:
     """
     days = [Field(day.isoformat(), f"{day:%d/%m}", Kind.KM, 8) for day in cycle_days(cycle)]
     fields = (
-        Field("unit", "Unidade", width=19),
+        Field("unit", "Unidade", width=21),
         Field("carrier", "Empresa", width=23),
         Field("plate", "Placa", width=9),
         Field("fleet_number", "Frota", width=8),

@@ -18,7 +18,7 @@ from fleet_audit.reporting.package_model import SHEETS, Footer, Sheet, column_su
 from fleet_audit.reporting.sections.inputs import Frames, names_of, records
 
 LINE_FIELDS = (
-    Field("unit", "Unidade", width=17),
+    Field("unit", "Unidade", width=21),
     Field("carrier", "Empresa", width=19),
     Field("operation", "Operação", width=13),
     Field("period", "Período", width=12),
@@ -41,9 +41,9 @@ ORIGIN_FIELDS = (
     Field("service_km", "Km de Serviço", Kind.KM, 11),
     Field("deadhead_km", "Km Vazios Pagos", Kind.KM, 11),
     Field("contract_id", "Contrato", width=20),
-    Field("tariffs", "Tarifas", width=28),
-    Field("cost_center", "Centro de Custo", width=12),
-    Field("billing_line_id", "Linha (id)", width=18),
+    Field("tariffs", "Tarifas", width=28, in_print=False),
+    Field("cost_center", "Centro de Custo", width=12, in_print=False),
+    Field("billing_line_id", "Linha (id)", width=18, in_print=False),
 )
 _LINE_FORMULAS = {"total_brl": "ROUND(SUM({variable_brl},{fixed_brl}),2)"}
 _FOOTERS = (

@@ -15,7 +15,7 @@ from fleet_audit.reporting.package_model import column_sum
 from fleet_audit.reporting.sections.inputs import Frames, records
 
 FIELDS = (
-    Field("unit", "Unidade", width=18),
+    Field("unit", "Unidade", width=21),
     Field("cost_center", "Centro de Custo", width=12),
     Field("carrier", "Empresa", width=22),
     Field("plate", "Placa", width=9),
