@@ -81,7 +81,7 @@ def _highlighted(highlights: Sequence[Highlight]) -> list[str]:
         f"{number}. {one.vehicle}: {one.amounts}. {one.sentence}".replace("\u00a0", " ")
         for number, one in enumerate(highlights, 1)
     ]
-    return ["", "O que olhar hoje:", *lines, ""]
+    return ["", "O que olhar primeiro:", *lines, ""]
 
 
 def close_notice(cycle: Cycle, record: Mapping[str, Any], kpis: Mapping[str, Any], report: str) -> Notice:

@@ -74,6 +74,12 @@ AMOUNT_NOTES = {
     "in_favour_brl": "devido além do declarado, medido a menos, ou estimado para km sem preço",
 }
 
+# Of a cycle the waterfall's line of that name: an estimate for km without a price is in no line.
+CYCLE_AMOUNT_NOTES = AMOUNT_NOTES | {
+    "in_favour_brl": "admitido além do declarado, como na cascata; km sem preço à parte"
+}
+UNPRICED_RULES = ("K01", "V01")  # of a day: km without a tariff or contract; K01 of a cycle is about an invoice
+
 CAUSES = {
     "own_gap": "Falha nossa de dados",
     "exchange": "Equipamentos trocados",
@@ -83,6 +89,12 @@ CAUSES = {
     "declared_run": "Corrida declarada",
     "single": "Achado isolado",
 }
+
+
+def amount_basis(rule_id: str, cycle_start: object) -> str:
+    """At which price a finding's amount is: km that have none are estimated."""
+    is_estimate = rule_id in UNPRICED_RULES and cycle_start is None
+    return "estimativa pela tarifa mais próxima" if is_estimate else "pela tarifa que se aplica"
 
 
 def rule_title(rule_id: str) -> str:

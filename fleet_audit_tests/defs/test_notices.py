@@ -168,7 +168,7 @@ def test_yesterdays_report_is_notified_with_its_figures(notified, inboxes, postg
         "Achados críticos em aberto: 2",
         "Viagens sem preço: 1",
     ]
-    assert lines[7:9] == ["O que olhar hoje:", "1. GDP4J68: Glosa R$ 49,00. A ata 12 foi declarada duas vezes."]
+    assert lines[7:9] == ["O que olhar primeiro:", "1. GDP4J68: Glosa R$ 49,00. A ata 12 foi declarada duas vezes."]
     assert lines[-2] == "Veículos sem dado: ABC1D23, QRS2T34"
     assert lines[-1].startswith("Relatório: ")
     assert lines[-1].endswith(f"/reports/d1/date={YESTERDAY}/d1.html")

@@ -14,6 +14,7 @@ import pandas as pd
 from fleet_audit.logic.costs.budget import Budget
 from fleet_audit.logic.costs.forecast import Forecast
 from fleet_audit.logic.primitives.cycles import Cycle
+from fleet_audit.logic.primitives.money import known_sum
 from fleet_audit.reporting import locale
 from fleet_audit.reporting.document_model import Card, Document, Kind
 from fleet_audit.reporting.documents.cycle_sections import (
@@ -22,15 +23,17 @@ from fleet_audit.reporting.documents.cycle_sections import (
     detail_sections,
     overview_sections,
     review_sections,
+    score_section,
 )
 from fleet_audit.reporting.drawing.figure_charts import charts_of, cost_chart, daily_chart, km_chart
-from fleet_audit.reporting.labels import NO_CARRIER, NO_UNIT
+from fleet_audit.reporting.labels import AMOUNTS, CYCLE_AMOUNT_NOTES, NO_CARRIER, NO_UNIT, UNPRICED_RULES
 from fleet_audit.reporting.layout import Layout, load_layout
 from fleet_audit.reporting.sections.closing import Closing
 from fleet_audit.reporting.sections.cycle_progress import cycle_words
 from fleet_audit.reporting.sections.figures import Figures, figures_by, figures_of, percent_of, plan_source, sources_of
 from fleet_audit.reporting.sections.forecast_table import FORECAST_NOTE, total_card
 from fleet_audit.reporting.sections.headline import headline
+from fleet_audit.reporting.sections.incidents import highlights
 from fleet_audit.reporting.sections.inputs import Frames, names_of
 from fleet_audit.reporting.sections.listings import figures_grid
 from fleet_audit.reporting.sections.trip_lines import trip_lines
@@ -98,6 +101,7 @@ def build_cycle(
     sections = (
         *overview_sections(frames, sources, (unit_grid, carrier_grid), closing, (forecast, budget), carrier_code),
         *detail_sections(frames, sources, figures, lines, days_grid, cycle),
+        score_section(frames, carrier_code),
         *(() if carrier_code is not None else review_sections(frames)),
     )
     charts = charts_of(
@@ -117,6 +121,7 @@ def build_cycle(
         closing.stamp,
         layout.company,
         layout.logo,
+        tuple(replace(one, target="#incidents") for one in highlights(frames)),  # the page lists 50 findings alone
         cover=_cover(figures, closing, carriers, carrier_code),
     )
     return CycleReport(cycle, figures, document)
@@ -141,8 +146,9 @@ def _cards(
 ) -> tuple[Card, ...]:
     days, silent = figures.vehicle_days or 0, figures.silent or 0
     seen = f"em {locale.counted(days, 'veículo-dia', 'veículos-dia')}; {locale.number(silent, 0)} sem dado"
+    own = {"Veículos vistos": ("Veículos-dia vistos", seen), AMOUNTS["in_favour_brl"]: _in_favour_words(findings)}
     cards = [
-        replace(card, label="Veículos-dia vistos", note=seen) if card.label == "Veículos vistos" else card
+        replace(card, label=own[card.label][0], note=own[card.label][1]) if card.label in own else card
         for card in headline(figures, findings, spent="Gasto do ciclo")
     ]
     cards += [
@@ -162,6 +168,15 @@ def _cards(
             *([total_card(forecast, budget)] if budget is not None else []),
         ]
     return tuple(cards)
+
+
+def _in_favour_words(findings: pd.DataFrame) -> tuple[str, str]:
+    """The card's label, and what its amount excludes: the waterfall prices no km without a tariff or contract."""
+    is_estimate = findings["rule_id"].isin(UNPRICED_RULES) & (findings["status"] == "open")
+    is_estimate &= findings["cycle_start"].isna()
+    estimate = known_sum(findings.loc[is_estimate, "in_favour_brl"].dropna())
+    of_which = f", estimados em {locale.money(estimate)}" if estimate else ""
+    return AMOUNTS["in_favour_brl"], CYCLE_AMOUNT_NOTES["in_favour_brl"] + of_which
 
 
 def _plan_note(figures: Figures, budget: Budget | None) -> str:

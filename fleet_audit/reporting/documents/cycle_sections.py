@@ -109,7 +109,7 @@ def overview_sections(
     outlook: tuple[Forecast | None, Budget | None],
     carrier_code: str | None,
 ) -> tuple[Section, ...]:
-    """The figures of units and carriers, the waterfall, and how the scores come about.
+    """The figures of units and carriers, and the waterfall.
 
     `grids` are those of units and of carriers. Ranking and forecast are of the whole fleet; a carrier's copy has none.
     """
@@ -127,14 +127,6 @@ def overview_sections(
             empty=no_lines or "Sem dado.",
         ),
         *(() if carrier_code is not None else _fleet_sections(frames, sources, *outlook)),
-        Section(
-            "score_parts",
-            "Composição do score",
-            score_parts_grid(frames, carrier_code),
-            sheet="Composição do score",
-            note=SCORE_NOTE,
-            empty="Nenhuma viagem com score.",
-        ),
     )
 
 
@@ -152,6 +144,18 @@ def _fleet_sections(
             note=budget_note(budget),
             empty="Sem previsão.",
         ),
+    )
+
+
+def score_section(frames: Frames, carrier_code: str | None) -> Section:
+    """How the scores come about: some 60 rows, after what costs money."""
+    return Section(
+        "score_parts",
+        "Composição do score",
+        score_parts_grid(frames, carrier_code),
+        sheet="Composição do score",
+        note=SCORE_NOTE,
+        empty="Nenhuma viagem com score.",
     )
 
 

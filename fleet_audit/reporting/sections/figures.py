@@ -60,6 +60,7 @@ class Figures:
     service_trips: int | None = None
     yard_trips: int | None = None
     km: Decimal | None = None
+    km_doubt: Decimal | None = None  # half-widths of the trips added up: chords err one way
     service_km: Decimal | None = None
     deadhead_km: Decimal | None = None
     billable_km: Decimal | None = None
@@ -218,6 +219,7 @@ def _line_measures(lines: pd.DataFrame) -> pa.Table:
         service_trips=purpose == "service",
         yard_trips=purpose == "yard",
         km=km,
+        km_doubt=lines["km_uncertainty"],
         service_km=_only(km, purpose == "service"),
         deadhead_km=_only(km, purpose == "deadhead"),
         billable_km=lines["billable_km"].where(lines["variable_cost_brl"].notna()),

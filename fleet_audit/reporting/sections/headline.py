@@ -55,7 +55,8 @@ def _cost_note(figures: Figures) -> str:
 def _km_note(figures: Figures) -> str:
     if figures.km is None:
         return "nenhuma viagem medida"
-    return f"serviço {_km(figures.service_km)} · vazio {_km(figures.deadhead_km)}"
+    doubt = f"± {_km(figures.km_doubt)}; " if figures.km_doubt else ""
+    return f"{doubt}serviço {_km(figures.service_km)} · vazio {_km(figures.deadhead_km)}"
 
 
 def _trips_note(figures: Figures) -> str:

@@ -11,9 +11,10 @@ from typing import Any
 
 import pandas as pd
 
+from fleet_audit.logic.primitives.money import known_sum
 from fleet_audit.reporting.document_model import Field, Grid, Highlight, Kind, grid_of
 from fleet_audit.reporting.labels import AMOUNTS, CAUSES, HELD_REASONS, rule_title
-from fleet_audit.reporting.locale import counted, money
+from fleet_audit.reporting.locale import counted, money, number
 from fleet_audit.reporting.sections.figures import incidents_with_amount
 from fleet_audit.reporting.sections.inputs import Frames, names_of, records
 
@@ -72,8 +73,11 @@ def incidents_grid(frames: Frames, most: int | None = None) -> Grid:
 
 
 def highlights(frames: Frames, most: int = MOST_HIGHLIGHTS) -> tuple[Highlight, ...]:
-    """What to look at first, by R$: incidents, and runs held without a finding, together per reason."""
-    found = [(_largest(row), _highlight(row)) for row in records(frames.incidents)]
+    """What to look at first, by R$: incidents, those of one rule and vehicle together, and held runs per reason."""
+    alike: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for row in records(by_money(incidents_with_amount(frames.incidents))):
+        alike.setdefault((row["root_rule_id"], row["carrier_code"], *row["plates"]), []).append(row)
+    found = [_highlight(rows) for rows in alike.values()]
     found += _held_without_finding(frames)
     found.sort(key=lambda pair: (-pair[0], pair[1].sentence))
     return tuple(highlight for brl, highlight in found[:most] if brl > 0)
@@ -84,10 +88,16 @@ def amounts_text(row: dict[str, Any]) -> str:
     return " · ".join(f"{label} {money(row[name])}" for name, label in AMOUNTS.items() if row[name])
 
 
-def _highlight(row: dict[str, Any]) -> Highlight:
-    return Highlight(
-        ", ".join(row["plates"]), amounts_text(row), row["sentence_pt"], f"#{finding_anchor(row['root_finding_id'])}"
-    )
+def _highlight(rows: list[dict[str, Any]]) -> tuple[Decimal, Highlight]:
+    """Incidents of one rule and vehicle, the largest first: their sums, and the sentence of the largest.
+
+    A vehicle without a tariff had four of five places of a day, one for each trip.
+    """
+    first, count = rows[0], len(rows)
+    sums = {name: known_sum(row[name] for row in rows) for name in AMOUNTS}
+    sentence = first["sentence_pt"] if count == 1 else f"{number(count, 0)} casos; o maior: {first['sentence_pt']}"
+    target = f"#{finding_anchor(first['root_finding_id'])}"
+    return _largest(sums), Highlight(", ".join(first["plates"]), amounts_text(sums), sentence, target)
 
 
 def _held_without_finding(frames: Frames) -> list[tuple[Decimal, Highlight]]:

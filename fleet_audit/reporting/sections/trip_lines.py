@@ -73,6 +73,7 @@ def trip_lines(frames: Frames) -> pd.DataFrame:
             "purpose",
             "km_measured",
             "evidence_grade",
+            "km_uncertainty",
             "started_at",
         ]
     ].copy()

@@ -15,8 +15,10 @@ from fleet_audit.logic.costs.budget import Budget
 from fleet_audit.logic.costs.forecast import Forecast
 from fleet_audit.logic.primitives.cycles import Cycle
 from fleet_audit.reporting.documents.cycle import CycleReport, build_cycle
+from fleet_audit.reporting.formats.html import document_page
 from fleet_audit.reporting.formats.render import render_cycle
 from fleet_audit.reporting.labels import NO_CARRIER
+from fleet_audit.reporting.locale import money
 from fleet_audit.reporting.sections.closing import Closing
 from fleet_audit.reporting.sections.inputs import Frames
 from fleet_audit.reporting.sections.listings import findings_grid
@@ -83,6 +85,26 @@ def test_routes_and_days_add_up_to_the_cycle(made: CycleReport) -> None:
     assert sum(value for value in grid(made, "routes").column("km") if value is not None) == made.figures.km
     assert grid(made, "days").column("name") == [dt.date(2025, 5, day) for day in (16, 17, 18, 19)]
     assert sum(grid(made, "days").column("total_brl")) == made.figures.total_brl
+
+
+def test_a_cycle_begins_with_what_to_look_at_first(made: CycleReport) -> None:
+    first, *_ = made.document.highlights
+    incidents = grid(made, "incidents")
+    assert first.vehicle == incidents.column("plates")[0]
+    assert first.target == "#incidents"
+    assert 'id="incidents"' in document_page(made.document).decode()
+
+
+def test_km_without_a_price_are_estimated_beside_what_is_in_the_carriers_favour(frames: Frames) -> None:
+    def card(findings: pd.DataFrame) -> tuple[str, str]:
+        made = report(replace(frames, findings=findings))
+        return next((card.text, card.note) for card in made.headline if card.label == "A favor da transportadora")
+
+    row = frames.findings.iloc[[0]].assign(rule_id="V01", status="open", in_favour_brl=Decimal("755.58"))
+    unpriced = pd.concat([frames.findings, row.assign(finding_id="v1")])
+    brl, note = card(frames.findings)
+    assert note.endswith("km sem preço à parte")
+    assert card(unpriced) == (brl, f"{note}, estimados em {money(Decimal('755.58'))}")
 
 
 def test_plan_of_another_cycle_does_not_count(frames: Frames) -> None:
@@ -159,9 +181,10 @@ def test_files_carry_the_stamp_and_are_equal_for_equal_input(frames: Frames, mad
     assert list(files) == ["relatorio_mensal.xlsx", "relatorio_mensal.html", "relatorio_mensal.pdf"]
     assert files == render_cycle(report(frames, forecast=FORECAST))
     book = openpyxl.load_workbook(io.BytesIO(files["relatorio_mensal.xlsx"]))
-    assert book.sheetnames == ["Resumo", "Cascata", "Composição do score", "Dia a dia", "Incidentes", "Divergências",
+    assert book.sheetnames == ["Resumo", "Cascata", "Dia a dia", "Incidentes", "Divergências",
                                "Por rota", "Por veículo", "Ajustes", "Não testadas", "Exceções", "Retidas", "Achados",
-                               "Score por viagem", "Score por veículo", "Contestações", "Amostra"]  # fmt: skip
+                               "Score por viagem", "Score por veículo", "Composição do score", "Contestações",
+                               "Amostra"]  # fmt: skip
     assert book["Resumo"]["A4"].value == "PROVISÓRIO"
     assert book["Score por viagem"].max_row == len(frames.trips) + 2  # header and sums
     assert "PROVISÓRIO" in files["relatorio_mensal.html"].decode()

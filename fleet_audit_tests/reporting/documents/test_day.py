@@ -14,7 +14,7 @@ from fleet_audit.logic.primitives.cycles import cycle_of
 from fleet_audit.reporting.documents.day import CLOSING_DAY, DayReport, build_day
 from fleet_audit.reporting.formats.html import document_page
 from fleet_audit.reporting.labels import AMOUNTS
-from fleet_audit.reporting.locale import money
+from fleet_audit.reporting.locale import money, number
 from fleet_audit.reporting.sections.figures import figures_of, plan_source
 from fleet_audit.reporting.sections.incidents import finding_anchor, money_by_root
 from fleet_audit.reporting.sections.inputs import SOURCE_COLUMNS, Frames
@@ -55,6 +55,11 @@ def test_totals_are_the_sums_of_the_printed_lines(made: DayReport, key: str, nam
     table = grid(made, key)
     position = [entry.name for entry in table.fields].index(name)
     assert table.total[position] == sum(table.column(name))
+
+
+def test_measured_km_stand_beside_the_doubt_of_their_trips(frames: Frames, made: DayReport) -> None:
+    note = next(card.note for card in made.headline if card.label == "Km medidos")
+    assert note.startswith(f"± {number(sum(frames.trips['km_uncertainty'].dropna()))} km; serviço ")
 
 
 def test_headline_agrees_with_the_trip_list(made: DayReport) -> None:
@@ -197,7 +202,20 @@ def test_the_first_thing_to_look_at_has_most_money_and_leads_to_its_finding(fram
     for one in shown:
         assert one.target == "#held" or one.target.removeprefix("#") in ids
         assert f'id="{one.target.removeprefix("#")}"' in page
-    assert page.index("O que olhar hoje") < page.index("<nav")
+    assert page.index("O que olhar primeiro") < page.index("<nav")
+
+
+def test_incidents_of_one_rule_and_vehicle_are_one_thing_to_look_at_with_their_sum(frames: Frames) -> None:
+    same = frames.incidents.iloc[[0, 0, 0]].reset_index(drop=True)
+    brl = [Decimal("7.00"), Decimal("9.00"), Decimal("8.00")]
+    nothing = dict.fromkeys(AMOUNTS, Decimal("0.00"))
+    same = same.assign(**nothing | {"in_favour_brl": brl}, sentence_pt=["A.", "B.", "C."])
+    other = same.iloc[:1].assign(root_rule_id="V01", in_favour_brl=Decimal("10.00"))
+    found = replace(frames, incidents=pd.concat([same, other]), held_runs=frames.held_runs.iloc[:0])
+    together, alone = report(found).document.highlights
+    assert together.amounts == f"A favor da transportadora {money(Decimal(24))}"
+    assert together.sentence == "3 casos; o maior: B."
+    assert (alone.amounts, alone.sentence) == (f"A favor da transportadora {money(Decimal(10))}", "A.")
 
 
 def test_runs_held_for_a_gap_of_ours_are_listed_by_reason_without_an_accusation(frames: Frames) -> None:

@@ -18,7 +18,7 @@ from fleet_audit.logic.costs.waterfall import linked_repeats, members_of
 from fleet_audit.logic.primitives.cycles import Cycle
 from fleet_audit.logic.primitives.money import half_up
 from fleet_audit.reporting.document_model import Field, Grid, Kind, grid_of
-from fleet_audit.reporting.labels import AMOUNTS, COST_STATUSES, HELD_REASONS
+from fleet_audit.reporting.labels import AMOUNTS, COST_STATUSES, HELD_REASONS, UNPRICED_RULES
 from fleet_audit.reporting.locale import number
 from fleet_audit.reporting.sections.inputs import Frames, decimals, hundredths, names_of, records, with_vehicle
 from fleet_audit.reporting.sections.sheets.waterfall import cycle_facts, cycle_rows
@@ -43,13 +43,12 @@ _MAY_HAVE_SERVED = (
 _SEPARATOR = ", "
 _BY_LINE = {"disallowed": AMOUNTS["disallowed_brl"], "held": AMOUNTS["held_brl"]}
 _SET_OFF = "Descontado, porque foi declarado abaixo do medido: "
-_OF_PRICES = ("K01", "V01")
 _NEVER_BILLED = ("maintenance", "unknown")  # a yard movement is never billed
 FIELDS = (
     Field("kind", "O que não é faturado", width=24),
     Field("amount_name", "Tipo de valor", width=16),
     Field("operational_date", "Data", Kind.DATE, 11),
-    Field("unit", "Unidade", width=18),
+    Field("unit", "Unidade", width=21),
     Field("carrier", "Empresa", width=22),
     Field("plate", "Placa", width=10),
     Field("fleet_number", "Frota", width=9),
@@ -109,7 +108,7 @@ def _unpriced(frames: Frames) -> pd.DataFrame:
 
 def _estimates(findings: pd.DataFrame) -> dict[str, tuple[Decimal, str]]:
     """BRL and a note by trip_id, as the evidence of K01 and V01 lists them: they are in no line of CASCATA."""
-    found = findings.loc[findings["rule_id"].isin(_OF_PRICES) & (findings["status"] == "open"), "evidence"].dropna()
+    found = findings.loc[findings["rule_id"].isin(UNPRICED_RULES) & (findings["status"] == "open"), "evidence"].dropna()
     estimates = {}
     for each in (estimate for text in found for estimate in json.loads(text).get("estimates", ())):
         low, high = (half_up(each[name]) for name in ("low_brl", "high_brl"))
