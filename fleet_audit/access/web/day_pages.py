@@ -64,7 +64,7 @@ def add_day_pages(app: FastAPI, site: Site) -> None:
                 visit, "days.html.j2",
                 days=rows, cycle=cycle, cycle_words=cycle_words(cycle), cycles=cycle_choices(cycles), names=names,
                 scope=scope, total=next(iter(_day_sums(site, visit, within, by_day=False)), {}),
-                amounts=money.labelled(money.amounts_of_cycle(site, visit, cycle, scope)),
+                amounts=money.strip_of_cycle(site, visit, cycle, scope),
             )  # fmt: skip
 
     @app.get("/dias/{day}")

@@ -142,10 +142,9 @@ def _add_list(app: FastAPI, site: Site) -> None:
             }  # fmt: skip
             if pagina > 1 and "HX-Request" in request.headers:
                 return site.page(visit, "incident_rows.html.j2", **values)
-            amounts = money.amounts_of_cycle(site, visit, cycle, scope)
             return site.page(
                 visit, "findings.html.j2", **values, cycles=cycle_choices(cycles), cycle_words=cycle_words(cycle),
-                amounts=money.labelled(amounts),
+                amounts=money.strip_of_cycle(site, visit, cycle, scope),
                 contest_choices=[Choice("contested", "em contestação"), Choice("decided", "decidida")],
                 amount_choices=[Choice(name, label) for name, label in AMOUNTS.items()] if visit.sees_money else [],
             )  # fmt: skip

@@ -18,9 +18,10 @@ from fleet_audit.access.web.rows import Conditions, is_readable
 from fleet_audit.access.web.site import Site, Visit
 from fleet_audit.logic.audit.rules.registry import RULES
 from fleet_audit.logic.primitives.cycles import Cycle
-from fleet_audit.reporting.labels import AMOUNT_NOTES, AMOUNTS, SEVERITIES, SEVERITY_RANK
+from fleet_audit.reporting.labels import AMOUNT_NOTES, AMOUNTS, CYCLE_AMOUNT_NOTES, SEVERITIES, SEVERITY_RANK
 
 Amounts = dict[str, Amount]
+Strip = list[tuple[str, str, str, Amount]]
 _SEVERITY_ORDER = {rule.rule_id: SEVERITY_RANK[rule.severity] for rule in RULES}
 _GRAVE = [rule.rule_id for rule in RULES if rule.severity in ("C", "H")]
 
@@ -30,26 +31,27 @@ def amounts_of_days(site: Site, visit: Visit, where: Conditions) -> dict[dt.date
     return _sums(site, visit, "vehicle_day_amounts", where, "operational_date")
 
 
-def amounts_of_cycle(site: Site, visit: Visit, cycle: Cycle, scope: Scope) -> Amounts:
+def strip_of_cycle(site: Site, visit: Visit, cycle: Cycle, scope: Scope) -> Strip:
     """The sums of a cycle, those of its own rules included; of its days where the cycle was not run yet."""
     start = cycle.start
     by_cycle = _sums(
         site, visit, "vehicle_cycle_amounts", lambda c: (c.cycle_start == start, *scope.conditions(c)), "cycle_start"
     )
     if by_cycle:
-        return by_cycle[start]
+        return labelled(by_cycle[start], CYCLE_AMOUNT_NOTES)
     days = amounts_of_days(site, visit, lambda c: (c.operational_date.between(start, cycle.end), *scope.conditions(c)))
-    return {
+    sums = {
         name: Amount(
             sum((day[name].brl for day in days.values()), Decimal(0)), sum(day[name].unknown for day in days.values())
         )
         for name in (AMOUNTS if visit.sees_money else ())
     }
+    return labelled(sums)
 
 
-def labelled(amounts: Amounts) -> list[tuple[str, str, str, Amount]]:
+def labelled(amounts: Amounts, notes: Mapping[str, str] = AMOUNT_NOTES) -> Strip:
     """Name, label, note and sum of each amount, in the order of the reports."""
-    return [(name, AMOUNTS[name], AMOUNT_NOTES[name], amounts[name]) for name in AMOUNTS if name in amounts]
+    return [(name, AMOUNTS[name], notes[name], amounts[name]) for name in AMOUNTS if name in amounts]
 
 
 def zero_amounts(visit: Visit) -> Amounts:

@@ -25,6 +25,7 @@ from fleet_audit.access.sessions import Session, Sessions
 from fleet_audit.access.web import formats
 from fleet_audit.access.web.identity import Cookies, Visitor
 from fleet_audit.access.web.rows import Relations
+from fleet_audit.reporting.labels import amount_basis
 from fleet_audit.storage.auth.disputes import MAX_TEXT, MIN_TEXT
 from fleet_audit.storage.lake import Lake
 
@@ -185,7 +186,7 @@ def _templates() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(formats.FILTERS)
-    environment.globals.update(min_text=MIN_TEXT, max_text=MAX_TEXT)
+    environment.globals.update(min_text=MIN_TEXT, max_text=MAX_TEXT, amount_basis=amount_basis)
     return environment
 
 

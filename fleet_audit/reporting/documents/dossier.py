@@ -29,6 +29,7 @@ from fleet_audit.reporting.labels import (
     FINDING_STATUSES,
     PURPOSES,
     SEVERITIES,
+    amount_basis,
     rule_title,
 )
 from fleet_audit.reporting.layout import Layout
@@ -207,7 +208,9 @@ def _cards(case: Case) -> tuple[Card, ...]:
 
 def _amount_note(finding: Mapping[str, Any]) -> str:
     amount = AMOUNTS.get(finding.get("amount") or "")
-    return f"{amount.lower()}, pela tarifa que se aplica" if amount else "a regra não tem valor em R$"
+    if not amount:
+        return "a regra não tem valor em R$"
+    return f"{amount.lower()}, {amount_basis(finding['rule_id'], finding.get('cycle_start'))}"
 
 
 def _first(*values: Decimal | None) -> Decimal | None:
