@@ -10,6 +10,7 @@ from decimal import Decimal
 import pandas as pd
 import pytest
 
+from fleet_audit.logic.audit.cycle import find_in_cycle
 from fleet_audit.logic.audit.not_tested import rules_not_tested
 from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
 from fleet_audit.logic.audit.rules.registry import CYCLE_RULES
@@ -24,6 +25,7 @@ from fleet_audit_tests.logic.audit.rules.test_cycle import (
     found,
     gaps_of,
     reason,
+    sold_after,
     untested,
     worked,
 )
@@ -57,6 +59,18 @@ def test_k01_names_the_line_that_bills_more_than_its_trips_and_spares_the_one_a_
     assert len(row["evidence"]["line_trips"]) == 10
     assert row["evidence"]["invoice_line"]["variable_brl"] == 1519.0
     assert "R$ 49,00 a mais" in row["explanation_pt"]
+
+
+def test_an_invoice_of_a_sold_vehicle_accuses_the_carrier_of_its_contract() -> None:
+    """The buyer was accused of its seller's invoice, with the lines and trips of the seller as evidence."""
+    wrong = [billed(variable_brl="1519.00"), billed(contract_id="CT2", variable_brl="10.00")]
+    found_now = find_in_cycle(sold_after(invoiced(*wrong), 20)).query("rule_id == 'K01'")
+    assert found_now[["carrier_code", "brl_at_stake"]].to_numpy().tolist() == [
+        ["CONLOG", Decimal("49.00")],
+        ["VIASUL", Decimal("10.00")],
+    ]
+    dearer = as_class(billed(vehicle_class="leito", rate_brl_per_km="6.00"))
+    assert find_in_cycle(sold_after(dearer, 20)).query("rule_id == 'V02'")["carrier_code"].to_list() == ["CONLOG"]
 
 
 def as_class(*lines: dict, registered: str | None = "micro") -> AuditCycle:

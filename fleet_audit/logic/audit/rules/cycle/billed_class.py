@@ -102,7 +102,7 @@ def _price(rate: Decimal) -> str:
 RULES = (
     Rule(
         "V02",
-        "1",
+        "2",
         "H",
         "Cobrado em classe mais cara",
         "A fatura cobra o veículo em uma classe que ele não tem no cadastro, por um preço maior do que o dele.",
@@ -122,5 +122,6 @@ RULES = (
             _plates_without_rate,
             "cobrado em outra classe, mas sem viagem com preço ou sem preço na fatura para comparar",
         ),
+        is_by_carrier=True,
     ),
 )

@@ -16,7 +16,12 @@ import pandas as pd
 
 from fleet_audit.logic.audit.incomplete import no_incomplete_days
 from fleet_audit.logic.audit.rules import sentences
-from fleet_audit.logic.audit.rules.cycle.carrier_turns import carrier_turns, of_another_carrier, turn_of
+from fleet_audit.logic.audit.rules.cycle.carrier_turns import (
+    carrier_turns,
+    of_another_carrier,
+    turn_of,
+    turn_of_lines,
+)
 from fleet_audit.logic.audit.rules.row_records import Record, TripAndRunRecords
 from fleet_audit.logic.devices.driving import Driving, driving
 from fleet_audit.logic.primitives.cycles import ONE_DAY, Cycle, as_days, cycle_days
@@ -122,14 +127,15 @@ class AuditCycle(TripAndRunRecords):
     def _of_turn(self, turns: pd.DataFrame, turn: int) -> AuditCycle:
         frames = {name: getattr(self, name) for name in _OF_DAYS}
         frames = {name: rows[turn_of(rows, turns) == turn] for name, rows in frames.items()}
+        invoices = self.invoices[turn_of_lines(self.invoices, self.registered, turns) == turn]
         last = frames["registered"].sort_values("operational_date", kind="stable").drop_duplicates("plate", keep="last")
         sold = last.loc[last["plate"].isin(turns["plate"]), self.vehicles.columns]
         if turn:
-            return replace(
-                self, turn=turn, vehicles=sold, plan=self.plan[self.plan["plate"].isin(sold["plate"])], **frames
-            )
+            plan = self.plan[self.plan["plate"].isin(sold["plate"])]
+            return replace(self, turn=turn, vehicles=sold, plan=plan, invoices=invoices, **frames)
         others = self.vehicles[~self.vehicles["plate"].isin(turns["plate"])]
-        return replace(self, vehicles=pd.concat([others, sold], ignore_index=True), **frames)
+        vehicles = pd.concat([others, sold], ignore_index=True)
+        return replace(self, vehicles=vehicles, invoices=invoices, **frames)
 
     @property
     def is_over(self) -> bool:

@@ -128,7 +128,7 @@ def _named(line: Record) -> str:
 RULES = (
     Rule(
         "K01",
-        "3",
+        "4",
         "H",
         "Tarifa ausente ou ambígua, ou fatura que não fecha",
         "O valor variável de uma linha da fatura não é a soma dos custos das viagens que ela cobra.",
@@ -139,5 +139,6 @@ RULES = (
         vehicle_need=VehicleNeed(
             _invoiced_plates, _plates_with_unobserved_days, "posições incompletas em dias do ciclo"
         ),
+        is_by_carrier=True,
     ),
 )
