@@ -80,6 +80,10 @@ class Figures:
     disallowed_brl: Decimal | None = None
     held_brl: Decimal | None = None
     in_favour_brl: Decimal | None = None
+    paid_doubtful_unknown: int | None = None  # vehicles whose amount has no price, which the sum cannot hold
+    disallowed_unknown: int | None = None
+    held_unknown: int | None = None
+    in_favour_unknown: int | None = None
     planned_km: Decimal | None = None
     scored_km: Decimal | None = None
     score_points: Decimal | None = None  # km x score
@@ -134,7 +138,13 @@ def sources_of(frames: Frames, lines: pd.DataFrame, amounts: pd.DataFrame) -> li
         _measures(held, held=1, held_km=held["declared_km"]),
         _measures(incidents_with_amount(frames.incidents), incidents=1),
         _measures(amounts, **{name: amounts[name] for name in AMOUNTS}),
+        _measures(amounts, **{unknown_name(name): amounts[name].isna() for name in AMOUNTS}),
     ]
+
+
+def unknown_name(amount: str) -> str:
+    """The figure that counts the vehicles of which an amount is unknown."""
+    return f"{amount.removesuffix('_brl')}_unknown"
 
 
 def incidents_with_amount(incidents: pd.DataFrame) -> pd.DataFrame:

@@ -12,7 +12,7 @@ import pandas as pd
 from fleet_audit.reporting.document_model import Card, Kind
 from fleet_audit.reporting.labels import AMOUNT_NOTES, AMOUNTS
 from fleet_audit.reporting.locale import NO_DATA, counted, money, number
-from fleet_audit.reporting.sections.figures import Figures
+from fleet_audit.reporting.sections.figures import Figures, unknown_name
 from fleet_audit.reporting.sections.listings import severity_counts
 
 _SEVERITY_WORDS = {"C": "crítico", "H": "alto", "M": "médio", "L": "baixo"}
@@ -90,7 +90,9 @@ def _amount_card(figures: Figures, name: str) -> Card:
     note = AMOUNT_NOTES[name]
     if name == "held_brl" and figures.held:
         note = f"{counted(figures.held, 'corrida', 'corridas')} sem viagem, {_km(figures.held_km)} declarados"
-    is_alert = bool(value) and name != "in_favour_brl"  # what is owed to the carrier accuses nobody
+    if unknown := getattr(figures, unknown_name(name)):
+        note += f"; {counted(unknown, 'veículo', 'veículos')} com valor a apurar"
+    is_alert = bool(value or unknown) and name != "in_favour_brl"  # what is owed to the carrier accuses nobody
     return Card(AMOUNTS[name], value, Kind.BRL, note, is_alert)
 
 

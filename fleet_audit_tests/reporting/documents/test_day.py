@@ -205,6 +205,15 @@ def test_the_first_thing_to_look_at_has_most_money_and_leads_to_its_finding(fram
     assert page.index("O que olhar primeiro") < page.index("<nav")
 
 
+def test_an_amount_that_no_price_makes_known_is_counted_beside_its_sum(frames: Frames) -> None:
+    amounts = frames.vehicle_day_amounts
+    without = amounts.assign(paid_doubtful_brl=[None, *amounts["paid_doubtful_brl"].iloc[1:]])
+    of = {card.label: card for card in report(replace(frames, vehicle_day_amounts=without)).headline}
+    assert of["Pago e em dúvida"].note.endswith("; 1 veículo com valor a apurar")
+    assert of["Pago e em dúvida"].is_alert
+    assert "a apurar" not in of["Glosa"].note
+
+
 def test_incidents_of_one_rule_and_vehicle_are_one_thing_to_look_at_with_their_sum(frames: Frames) -> None:
     same = frames.incidents.iloc[[0, 0, 0]].reset_index(drop=True)
     brl = [Decimal("7.00"), Decimal("9.00"), Decimal("8.00")]
