@@ -5,6 +5,8 @@ Rows and cells are read in `delimited`.
 
 from __future__ import annotations
 
+import re
+
 from fleet_audit.formats.parsed import RejectedFile
 
 _BINARY = {
@@ -17,7 +19,10 @@ _BINARY = {
 }
 _MARKUP = "an HTML or XML page (an .xls that a system saved as a web page, or an answer of a web site)"
 _PORTUGUESE = frozenset("ÁÀÂÃÇÉÊÍÓÔÕÚÜáàâãçéêíóôõúüºª°")
-_CONTROL = bytes(code for code in range(32) if code not in b"\t\n\r\x0b\x0c\x1a\x1b")
+_CONTROL = bytes(code for code in range(1, 32) if code not in b"\t\n\r\x0b\x0c\x1a\x1b")
+# A block that a disk or a copy never wrote; programs pad a cell with fewer. Of the rows that it cuts none is whole:
+# their cells get a character that no number, time or plate has.
+_HOLE, _CUT = re.compile("\x00{256,}"), "\ufffd\n\ufffd"
 
 
 def decode(content: bytes) -> tuple[str, tuple[str, ...]]:
@@ -61,6 +66,8 @@ def _decoded(content: bytes) -> tuple[str, tuple[str, ...]]:
     if encoding:
         text = content.decode(encoding, errors="replace").removeprefix("\ufeff")
         return _without_nul(text, (f"The file is {encoding.upper()[:6]}, read as such; UTF-8 is expected.",))
+    if not content.strip(b"\x00"):
+        raise _not_a_table("binary")
     if len(content) - len(content.translate(None, _CONTROL)) > max(len(content) // 20, 8):
         raise _not_a_table("binary")
     try:
@@ -106,4 +113,5 @@ def _without_nul(text: str, warnings: tuple[str, ...]) -> tuple[str, tuple[str, 
     count = text.count("\x00")  # PostgreSQL holds no NUL in a text
     if not count:
         return text, warnings
-    return text.replace("\x00", ""), (*warnings, f"{count} NUL characters were taken out.")
+    text = _HOLE.sub(_CUT, text.rstrip("\x00")).replace("\x00", "")
+    return text, (*warnings, f"{count} NUL characters were taken out.")

@@ -54,6 +54,20 @@ def test_nul_characters_are_removed_and_reported():
     assert "NUL" in parsed.warnings[0]
 
 
+def test_a_block_of_nul_behind_the_last_row_costs_no_row():
+    parsed = read("bulletin", bulletin() + bytes(4096))
+    assert list(parsed.rows["origin_text"]) == ["GARAGEM AV. CUIABÁ", "GARAGEM, FUNDOS"]
+    assert "4096 NUL" in parsed.warnings[0]
+
+
+def test_a_block_of_nul_inside_makes_no_row_of_the_halves_beside_it():
+    first, second = (row.encode() for row in BULLETIN_ROWS)
+    torn = first[: first.index(b"0,0,CONLOG")] + bytes(4096) + second[5:]
+    parsed = read("bulletin", b"\n".join([BULLETIN_HEADER.encode(), torn, second, b""]))
+    assert list(parsed.rows["bulletin_number"]) == ["7002"]
+    assert parsed.rows_read == 3
+
+
 @pytest.mark.parametrize(
     "content",
     [
