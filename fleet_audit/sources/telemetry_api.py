@@ -187,7 +187,7 @@ class TelemetryApi:
             if answer.cursor is None or (not answer.rows and answer.cursor == query.get(names["cursor"])):
                 return
             asked[answer.cursor] += 1
-            content = hashlib.sha256(answer.body.replace(answer.cursor.encode(), b"")).digest()
+            content = hashlib.sha256(_unescaped(answer.body).replace(_unescaped(answer.cursor.encode()), b"")).digest()
             seen[content] += 1
             empty = 0 if answer.rows else empty + 1
             if asked[answer.cursor] > self._max_attempts or max(seen[content], empty) > MAX_EQUAL_PAGES:
@@ -287,6 +287,11 @@ def _address(headers: Mapping[str, str], asked: str) -> str:
     except (KeyError, ValueError):  # none, or its brackets or port are none
         is_legible = False
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}" if is_legible else "no legible address"
+
+
+def _unescaped(text: bytes) -> bytes:
+    """Without backslashes: in JSON a cursor has them before quotation marks and, where PHP writes it, before `/`."""
+    return text.replace(b"\\", b"")
 
 
 def _written(instant: dt.datetime, form: str) -> str:

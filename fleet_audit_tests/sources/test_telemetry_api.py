@@ -134,12 +134,14 @@ def test_retry_after_may_be_a_date(days: int) -> None:
     assert waits == pytest.approx(max(0, days) * 86_400, abs=60)
 
 
-def test_a_window_that_never_ends_is_found_out() -> None:
+@pytest.mark.parametrize("cursor", ["c{}", '["/",{}]'], ids=["plain", "escaped in JSON"])
+def test_a_window_that_never_ends_is_found_out(cursor: str) -> None:
     """The same rows for ever, each time with another cursor."""
     numbers = itertools.count()
 
     def answer(_: BaseHTTPRequestHandler) -> tuple[int, dict[str, str], bytes]:
-        return 200, {}, json.dumps({"data": [], "next_cursor": f"c{next(numbers):09}"}).encode()
+        page = {"data": [{"device_id": "1"}], "next_cursor": cursor.format(next(numbers))}
+        return 200, {}, json.dumps(page).replace("/", r"\/").encode()
 
     with answering(answer) as url, pytest.raises(RetryableError, match="never ends"):
         list(client(url).pages(FROM, TO))
