@@ -73,6 +73,21 @@ def test_an_invoice_of_a_sold_vehicle_accuses_the_carrier_of_its_contract() -> N
     assert find_in_cycle(sold_after(dearer, 20)).query("rule_id == 'V02'")["carrier_code"].to_list() == ["CONLOG"]
 
 
+def test_k01_concerns_the_carrier_of_the_contract_whoever_has_the_vehicle() -> None:
+    context = invoiced(billed(contract_id="CV1", rate_brl_per_km="7.00", variable_brl="2100.00"))
+    contract = {**context.contracts.iloc[0], "contract_id": "CV1", "carrier_code": "VIASUL"}
+    context = replace(context, contracts=rows(reference.CONTRACTS, *context.contracts.to_dict("records"), contract))
+    [row] = found(context, "K01")
+    assert (row["plate"], row["carrier_code"], row["brl_at_stake"]) == (PLATE, "VIASUL", Decimal("2100.00"))
+
+
+@pytest.mark.parametrize(("credit", "differences"), [("-49.00", []), ("-40.00", [Decimal("9.00")])])
+def test_k01_takes_a_credit_note_off_the_line_that_it_corrects(credit: str, differences: list[Decimal]) -> None:
+    note = billed(billed_km=None, rate_brl_per_km=None, variable_brl=credit)
+    context = invoiced(billed(variable_brl="1519.00"), note)
+    assert [row["brl_at_stake"] for row in found(context, "K01")] == differences
+
+
 def as_class(*lines: dict, registered: str | None = "micro") -> AuditCycle:
     """A cycle whose trips were priced at 4.90 as vans or minibuses of these registered classes."""
     context = invoiced(*lines)

@@ -717,7 +717,9 @@ def sold_after(context: AuditCycle, days: int) -> AuditCycle:
         **{name: context.registered[name].mask(is_sold, code) for name, code in new.items()}
     )
     last = registered[registered["operational_date"] == CYCLE.end].drop(columns="operational_date")
-    return replace(context, registered=registered, vehicles=last.reset_index(drop=True))
+    is_own = context.contracts["contract_id"] == "CT2"
+    contracts = context.contracts.assign(carrier_code=context.contracts["carrier_code"].mask(is_own, "VIASUL"))
+    return replace(context, registered=registered, vehicles=last.reset_index(drop=True), contracts=contracts)
 
 
 def test_each_carrier_of_a_vehicle_sold_within_the_cycle_answers_for_its_own_days() -> None:

@@ -91,6 +91,7 @@ def _draft(context: AuditCycle, line: Record, classes: list[str], rate: Decimal)
         },
         brl_at_stake=amount,
         extra=(line["contract_id"], line["vehicle_class"], str(line["rate_brl_per_km"])),
+        carrier_code=context.carriers_of_contracts.get(line["contract_id"]),
     )
 
 
@@ -102,7 +103,7 @@ def _price(rate: Decimal) -> str:
 RULES = (
     Rule(
         "V02",
-        "2",
+        "3",
         "H",
         "Cobrado em classe mais cara",
         "A fatura cobra o veículo em uma classe que ele não tem no cadastro, por um preço maior do que o dele.",

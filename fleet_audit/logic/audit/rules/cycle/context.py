@@ -212,6 +212,11 @@ class AuditCycle(TripAndRunRecords):
         return {row["plate"]: row for row in last[["plate", "unit_code", "carrier_code"]].to_dict("records")}
 
     @cached_property
+    def carriers_of_contracts(self) -> dict[str, str]:
+        """carrier_code of each contract: who billed under it, whoever has the vehicle."""
+        return dict(zip(self.contracts["contract_id"], self.contracts["carrier_code"], strict=True))
+
+    @cached_property
     def reserve_days(self) -> pd.DataFrame:
         """The rows of `registered` on which a vehicle is a reserve that names its titular."""
         rows = self.registered

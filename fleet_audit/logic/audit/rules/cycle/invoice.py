@@ -29,7 +29,8 @@ def invoice_lines(context: AuditCycle) -> list[Draft]:
     """K01: the variable amount of an invoice line differs from the sum of its trips' costs by more than a cent.
 
     A line's trips are those of its contract, vehicle, class and rate; an empty class or rate is any. A vehicle's only
-    line that fits no trip is compared with the trips that fit no line: it has another rate than theirs. Vehicles with a
+    line that fits no trip is compared with the trips that fit no line: it has another rate than theirs. A credit note
+    (below zero) lessens the lines beside it, and names none: then their sum is compared. Vehicles with a
     trip without a price, or with a day that is incomplete by our own fault, are excluded: their sum is unknown. What
     was billed beyond the sum is not paid; what was billed below it is in the carrier's favour.
     """
@@ -42,7 +43,7 @@ def invoice_lines(context: AuditCycle) -> list[Draft]:
         if plate in unknown:
             continue
         billed = trips[(trips["contract_id"] == contract) & (trips["plate"] == plate)]
-        for line, of_line in _assigned(own, billed):
+        for line, of_line in _assigned(_with_credit_notes(own), billed):
             cost = sum(of_line["variable_cost_brl"], Decimal("0.00"))
             if abs(line["billed_brl"] - cost) > _CENT:
                 drafts.append(_draft(context, line, of_line, cost))
@@ -69,6 +70,15 @@ def _priced_trips(context: AuditCycle) -> pd.DataFrame:
     costs = context.vehicle_costs
     costs = costs[costs["variable_cost_brl"].notna() & costs["rate_brl_per_km"].notna()]
     return costs.sort_values(["operational_date", "trip_id"])
+
+
+def _with_credit_notes(lines: pd.DataFrame) -> pd.DataFrame:
+    """The lines of one contract and vehicle; one line of any class and rate for all of them where one is below zero."""
+    if (lines["billed_brl"] >= 0).all():
+        return lines
+    total, line = sum(lines["billed_brl"], Decimal("0.00")), lines.head(1)
+    unknown = line[[*_LINE, "billed_km"]].reindex([-1]).set_axis(line.index)
+    return line.assign(**unknown, variable_brl=[total], billed_brl=[total])
 
 
 def _assigned(lines: pd.DataFrame, trips: pd.DataFrame) -> Iterator[tuple[Record, pd.DataFrame]]:
@@ -115,6 +125,7 @@ def _draft(context: AuditCycle, line: Record, trips: pd.DataFrame, cost: Decimal
         is_in_favour=difference < 0,
         facts=facts,
         extra=(line["contract_id"], *(str(line[name]) for name in _LINE)),
+        carrier_code=context.carriers_of_contracts.get(line["contract_id"]),
     )
 
 
@@ -128,7 +139,7 @@ def _named(line: Record) -> str:
 RULES = (
     Rule(
         "K01",
-        "4",
+        "5",
         "H",
         "Tarifa ausente ou ambígua, ou fatura que não fecha",
         "O valor variável de uma linha da fatura não é a soma dos custos das viagens que ela cobra.",
