@@ -10,7 +10,19 @@ import pytest
 
 from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.schema import facts, lake, reference
-from fleet_audit_tests.logic.audit_sample import DAY, OTHER, PLATE, VEHICLES, at, audit, costs_frame, found, run, trip
+from fleet_audit_tests.logic.audit_sample import (
+    DAY,
+    OTHER,
+    PLATE,
+    VEHICLES,
+    at,
+    audit,
+    costs_frame,
+    found,
+    run,
+    span,
+    trip,
+)
 from fleet_audit_tests.logic.frames import rows
 
 NO_CONTRACT = VEHICLES.assign(contract_id=[None, "CT1"])
@@ -39,6 +51,13 @@ def test_v01_declared_runs_alone_suffice_and_so_does_a_contract() -> None:
     assert unknown["carrier_code"] == runs[0]["carrier_code"]  # the bulletin names it where no register does
     assert [row["plate"] for row in found(audit([], runs, vehicles=VEHICLES.iloc[1:]), "V01")] == [PLATE]
     assert not found(audit([trip("T", "06:00", "07:00")], runs), "V01")
+
+
+def test_a_run_that_names_the_former_plate_is_held_with_the_plate_of_the_day_and_not_without_contract() -> None:
+    context = audit([], [run("R", "06:00", "07:00", "25", plate="AAA1011")], [span("05:00", "08:00")])
+    assert not found(context, "V01")
+    [held] = found(context, "D06")
+    assert f"; o cadastro desse dia tem o veículo com a placa {PLATE})" in held["explanation_pt"]
 
 
 @pytest.mark.parametrize(("passengers", "is_found"), [(0, True), (1, False), (None, False)])

@@ -38,6 +38,7 @@ from fleet_audit.logic.audit.rules.vehicle_need import VehicleNeed
 from fleet_audit.logic.primitives.computed_once import computed_once
 from fleet_audit.logic.primitives.intervals import intervals
 from fleet_audit.logic.primitives.money import KM, divide_half_up, from_hundredths, to_hundredths
+from fleet_audit.logic.reference.plate_forms import other_form
 from fleet_audit.logic.trips.rounded.unproven_places import may_be_service
 
 # How often a run without a trip did not take place, on simulated development fleets: of those that nothing observed
@@ -306,6 +307,9 @@ def _unverified(context: AuditDay, run: Any) -> Draft:
         if is_observed
         else "veículo não observado: nesse dia o hodômetro contou com o rastreador parado"
     )
+    registered = other_form(record["plate"])
+    if registered in context.owners and record["plate"] not in context.owners:
+        observed += f"; o cadastro desse dia tem o veículo com a placa {registered}"
     return Draft(
         "D06",
         record["plate"],
@@ -350,7 +354,7 @@ RULES = (
     ),
     Rule(
         "D06",
-        "10",
+        "11",
         "H",
         "Corrida sem viagem, não verificável",
         "Nenhuma viagem medida corresponde à corrida declarada: ela não pode ser verificada.",

@@ -15,20 +15,22 @@ from fleet_audit.logic.audit.rules.day.estimates import with_estimate
 from fleet_audit.logic.audit.rules.day.needs import RUNS, TRIPS
 from fleet_audit.logic.audit.rules.draft import WRITTEN_CONFIDENCE, Draft
 from fleet_audit.logic.audit.rules.rule import Need, Rule
+from fleet_audit.logic.reference.plate_forms import other_form
 
 
 def without_contract(context: AuditDay) -> list[Draft]:
     """V01: a vehicle-day with trips whose cost status is no_contract, or with runs while no contract is in force.
 
     At stake are the measured service km, with their estimate at the nearest tariff; or what was declared where nothing
-    was measured, without BRL: a run that nobody could verify is held.
+    was measured, without BRL: a run that nobody could verify is held. The other form of a plate, before or after the
+    Mercosul change, names the same vehicle.
     """
     status = context.costs.set_index("trip_id")["cost_status"]
     trips = context.trips_of_day
     trips = trips[trips["trip_id"].map(status) == "no_contract"]
     covered = context.vehicles.loc[context.vehicles["contract_id"].notna(), "plate"]
     runs = context.runs_of_day
-    runs = runs[~runs["plate"].isin(covered)]
+    runs = runs[~runs["plate"].isin([*covered, *map(other_form, covered)])]
     return [
         _without_contract(context, plate, trips[trips["plate"] == plate], runs[runs["plate"] == plate])
         for plate in sorted({*trips["plate"], *runs["plate"]})
@@ -119,7 +121,7 @@ def _has_passengers(context: AuditDay) -> bool:
 RULES = (
     Rule(
         "V01",
-        "3",
+        "4",
         "C",
         "Veículo sem contrato válido",
         "O veículo operou em um dia em que nenhum contrato vigente o cobre.",
