@@ -158,6 +158,23 @@ PLACES = Reference.of({"pois": rows(
 )})  # fmt: skip
 
 
+def test_g02_a_way_that_another_source_saw_was_observed() -> None:
+    """The tracker was silent, and the visit report shows the bus on its way meanwhile; a move of a minute is no way."""
+    after = measured_leg("B", "09:30", "10:00", MILL, GARAGE)
+    spans, trips = [*SILENT, span("06:40", "09:00", source="visit_report")], [trip("A", "06:00", "07:00")]
+    reported = {end: rows(lake.LEGS, ARRIVED, after, visit_leg("R", "07:30", end)) for end in ("08:00", "07:31")}
+    assert not found(audit(trips, [], spans, legs=reported["08:00"]), "G02")
+    assert len(found(audit(trips, [], spans, legs=reported["07:31"]), "G02")) == 1
+    night = span("06:00", "24:00", counted_before_km=23.4)
+    evening = trip("A", "22:00", "22:40", day=DAY - dt.timedelta(days=1), destination_poi_id="USI")
+    first = trip("B", "06:00", "06:40", origin_poi_id="GAR", is_start_in_gap=False)
+    for end, findings in (("05:00", 0), ("04:31", 1)):
+        home = trip("R", "04:30", end, source="visit_report")
+        context = audit([evening, home, first], [], [night], reference=PLACES)
+        assert len(found(context, "G02")) == findings
+        assert "hodômetro contou" not in " ".join(rules_not_tested(context, DAY_RULES)["reason_pt"])
+
+
 def test_g02_a_row_is_missing_in_a_visit_report() -> None:
     first = visit_leg("A", "06:00", "06:30", destination_poi_id="USI", dwell_s=5400.0)
     second = visit_leg("B", "08:00", "08:30", origin_address="Garagem", origin_poi_id="GAR", row_number=9)
@@ -186,10 +203,16 @@ def test_g02_a_reported_leg_that_positions_measured_lies_between_two_others() ->
 
 
 def overnight(last: dict, first: dict, counted_km: float | None = 23.4) -> list[dict]:
-    before = trip("A", "22:00", "22:40", day=DAY - dt.timedelta(days=1), **{"destination_poi_id": "USI", **last})
+    return found(_night(last, first, counted_km), "G02")
+
+
+def _night(last: dict | None, first: dict, counted_km: float | None) -> AuditDay:
+    """A silence from the evening to the first trip of the day; without `last` from before the window's trips on."""
     today = trip("B", "06:00", "06:40", **{"origin_poi_id": "GAR", "is_start_in_gap": False, **first})
     seen = span("06:00", "24:00", counted_before_km=counted_km)
-    return found(audit([before, today], [], [seen], reference=PLACES), "G02")
+    evening = {"destination_poi_id": "USI", **(last or {})}
+    before = trip("A", "22:00", "22:40", day=DAY - dt.timedelta(days=1), **evening)
+    return audit([today] if last is None else [before, today], [], [seen], reference=PLACES)
 
 
 @pytest.mark.parametrize("counted_km", [None, 0.0, 12.0], ids=["no odometer", "it stood", "it counted half of the way"])
@@ -217,6 +240,45 @@ def test_g02_the_tracker_is_off_over_night() -> None:
 )
 def test_g02_honest_nights(last: dict, first: dict) -> None:
     assert not overnight(last, first)
+
+
+@pytest.mark.parametrize(
+    ("last", "first"),
+    [
+        (None, {}),
+        ({"destination_poi_id": None}, {}),
+        ({"is_end_in_gap": True}, {}),
+        ({"device_id": "D1"}, {"device_id": "D2"}),
+    ],
+    ids=["silent all the day before", "place unknown", "end in a gap", "device swapped"],
+)
+def test_g02_says_which_vehicle_it_did_not_judge_after_a_night_of_unobserved_km(last: dict | None, first: dict) -> None:
+    """A tracker that was silent for a day hid a trip of the morning after, and the rule passed."""
+
+    def reasons(counted_km: float | None) -> list[str]:
+        return list(rules_not_tested(_night(last, first, counted_km), DAY_RULES).query("rule_id == 'G02'")["reason_pt"])
+
+    [reason] = reasons(23.4)
+    assert f"1 de 1 veículo não testado ({PLATE}): o hodômetro contou km sem posições entre" in reason
+    assert reasons(0.0) == reasons(None)
+    assert "hodômetro contou" not in " ".join(reasons(0.0))
+
+
+@pytest.mark.parametrize(("counted_km", "is_listed"), [(24.0, True), (0.4, False)])
+@pytest.mark.parametrize("end", ["is_end_in_gap", "is_start_in_gap"])
+def test_g02_says_which_vehicle_it_did_not_judge_because_a_silence_hides_an_end(
+    end: str, counted_km: float, is_listed: bool
+) -> None:
+    """A tracker that woke less than three minutes before the bus left again shows no stop, and no place."""
+    gaps = [{"is_end_in_gap": end == "is_end_in_gap"}, {"is_start_in_gap": end == "is_start_in_gap"}]
+    arrived = {**ARRIVED, **gaps[0], "odometer_end_km": 1_000.0}
+    left = {**measured_leg("B", "09:30", "10:00", MILL, GARAGE, **gaps[1]), "odometer_start_km": 1_000.0 + counted_km}
+    trips = [trip("A", "06:00", "06:30"), trip("B", "09:30", "10:00")]
+    context = audit(trips, [], SILENT, legs=rows(lake.LEGS, arrived, left))
+    assert not found(context, "G02")
+    reasons = list(rules_not_tested(context, DAY_RULES).query("rule_id == 'G02'")["reason_pt"])
+    assert len(reasons) == is_listed
+    assert all(f"({PLATE}): o hodômetro contou km sem posições entre" in reason for reason in reasons)
 
 
 def silent(gaps: int, spans: list[dict], **more: object) -> list[dict]:

@@ -16,7 +16,7 @@ from fleet_audit.logic.audit.rules.day.unobserved import places_apart_m, unseen_
 from fleet_audit.logic.audit.rules.draft import DEVICE_CONFIDENCE, GRADE_CONFIDENCE, UNOBSERVED_CONFIDENCE, Draft
 from fleet_audit.logic.audit.rules.row_records import Record
 from fleet_audit.logic.audit.rules.rule import Need, Rule
-from fleet_audit.logic.audit.rules.vehicle_need import VehicleNeed
+from fleet_audit.logic.audit.rules.vehicle_need import VehicleNeed, VehicleNeeds
 from fleet_audit.logic.primitives.computed_once import computed_once
 from fleet_audit.logic.primitives.cycles import as_days
 from fleet_audit.logic.primitives.intervals import covered_us, intervals, micros, union
@@ -35,7 +35,8 @@ def moved_between_legs(context: AuditDay) -> list[Draft]:
     Both places must be known: an end or start inside a gap has none. Of a visit report both rows must be of one file,
     and both addresses registered places: how far two texts are apart is not known. Legs of different devices, and
     those that a device with a clock off by hours, a stuck receiver or another vehicle's odometer (O08) measured, are
-    not judged; minutes by which a whole day's runs differ move no leg's end.
+    not judged; minutes by which a whole day's runs differ move no leg's end. What another source saw between two legs
+    was observed (`_unless_moved`).
     Unobserved time between the legs may be an honest silence, but both places are fixes of the device: that the vehicle
     moved is as sure as a device's readings are (15 of 15 such findings of 14 simulated development fleets were right).
     It is as sure as grade A where the vehicle cannot have driven in that time, or where the report itself says that it
@@ -100,21 +101,26 @@ def _pairs_of_day(context: AuditDay) -> _Pairs:
     """Legs of D that are judged; `_apart_m`."""
     legs = _legs_of_day(context)
     after = legs.groupby(["plate", "source"], sort=False).shift(-1)
-    is_counted = legs["superseded_by_trip_id"].isna() & after["superseded_by_trip_id"].isna()
+    is_own, is_report = legs["superseded_by_trip_id"].isna(), legs["source"] == "visit_report"
+    by_report, by_positions = (_moved_km(context, legs, after, legs[is_own & of]) for of in (is_report, ~is_report))
+    is_counted = is_own & after["superseded_by_trip_id"].isna()
     metres = np.where(is_counted, _apart_m(context, legs, after), np.nan)
+    metres = _unless_moved(context, metres, np.where(is_report, by_positions, by_report))
     return legs, after, metres, _is_declared(context, legs, after, metres)
 
 
 @computed_once
 def _pairs_over_night(context: AuditDay) -> _Pairs:
     """Trips; metres are NaN but from the last of D-1 to the first of D."""
-    trips = context.trips[(context.trips["source"] == "positions") & ~context.trips["plate"].isin(_doubtful(context))]
+    trips, is_measured = context.trips, context.trips["source"] == "positions"
+    reported, trips = trips[~is_measured], trips[is_measured & ~trips["plate"].isin(_doubtful(context))]
     trips = trips.sort_values(["plate", "started_at", "trip_id"]).reset_index(drop=True)
     after = trips.groupby("plate", sort=False).shift(-1)
     today, days = np.datetime64(context.day), [as_days(rows["operational_date"]) for rows in (trips, after)]
     apart_m = places_apart_m(context, trips["destination_poi_id"], after["origin_poi_id"])
     is_first = (days[0] < today) & (days[1] == today) & _are_comparable(trips, after)
     metres = np.where(is_first, apart_m, np.nan)
+    metres = _unless_moved(context, metres, _moved_km(context, trips, after, reported))
     return trips, after, metres, _is_declared(context, trips, after, metres)
 
 
@@ -164,11 +170,39 @@ def _doubtful(context: AuditDay) -> set[str]:
 
 
 def _plates_with_pairs(context: AuditDay) -> set[str]:
-    """Plates with two legs of one source or more, or with a trip before those of the day."""
+    """Plates with two legs of one source or more, or with a trip or unobserved km before those of the day."""
     legs = context.legs_of_day
     sizes = legs[legs["superseded_by_trip_id"].isna()].groupby(["plate", "source"]).size()
     trips, _, metres, _ = _pairs_over_night(context)
-    return set(sizes[sizes > 1].index.get_level_values("plate")) | set(trips.loc[~np.isnan(metres), "plate"])
+    of_day, over_night = sizes[sizes > 1].index.get_level_values("plate"), trips.loc[~np.isnan(metres), "plate"]
+    return {*of_day, *over_night, *_plates_with_unknown_places(context)}
+
+
+@computed_once
+def _plates_with_unknown_places(context: AuditDay) -> set[str]:
+    """Plates that drove unobserved before a trip of D, as their odometer shows, from or to a place that is not known.
+
+    An end or start lies in a gap. Of the first trip of D the trip before may also have ended in no registered place, be
+    another device's or be older than the window: of 41 simulated ways on which the tracker was off one followed a
+    silent day, and one ended less than stop_min_s before the bus left again.
+    """
+    legs, after, metres, _ = _pairs_of_day(context)
+    is_cut = legs["is_end_in_gap"].eq(True) | after["is_start_in_gap"].eq(True)
+    is_moved = np.isnan(metres) & (_counted_km(legs, after) > context.parameters.moved_unseen_km)
+    return {*legs.loc[is_cut & is_moved, "plate"], *_plates_from_unknown_places(context)}
+
+
+def _plates_from_unknown_places(context: AuditDay) -> set[str]:
+    """Those of the first trip of D."""
+    trips, _, metres, _ = _pairs_over_night(context)
+    days, today = as_days(trips["operational_date"]), np.datetime64(context.day)
+    first = trips[days == today].drop_duplicates("plate")
+    first = first[~first["plate"].isin(trips.loc[~np.isnan(metres), "plate"])]
+    ended_at = trips[days < today].groupby("plate")["ended_at"].max()
+    day_before = pd.Timestamp(context.day, tz="UTC") - pd.Timedelta("1D")
+    before = first[["plate"]].assign(ended_at=ended_at.reindex(first["plate"]).fillna(day_before).array)
+    is_moved = _counted_in_silences(context, before, first) > context.parameters.moved_unseen_km
+    return set(first.loc[is_moved, "plate"])
 
 
 def _doubtful_plates_with_pairs(context: AuditDay) -> set[str]:
@@ -214,20 +248,42 @@ def _are_comparable(rows: pd.DataFrame, after: pd.DataFrame) -> np.ndarray:
 
 def _unseen_s(context: AuditDay, legs: pd.DataFrame, after: pd.DataFrame) -> np.ndarray:
     """Seconds between each leg and the next of its vehicle that nothing observed; NaN without a next leg."""
+    has_next, between = _between(legs, after)
+    seconds = np.full(len(legs), np.nan)
+    lasting = (between["end_us"] - between["start_us"]).to_numpy()
+    seconds[has_next] = (lasting - covered_us(between, context.observed)) / 1e6
+    return seconds
+
+
+def _moved_km(context: AuditDay, rows: pd.DataFrame, after: pd.DataFrame, others: pd.DataFrame) -> np.ndarray:
+    """The most km that a vehicle can have driven in `others`, by another source, between each row and the next."""
+    has_next, between = _between(rows, after)
+    km = np.zeros(len(rows))
+    km[has_next] = covered_us(between, intervals(others)) / 3.6e9 * context.parameters.mean_speed_kmh
+    return km
+
+
+def _unless_moved(context: AuditDay, metres: np.ndarray, moved_km: np.ndarray) -> np.ndarray:
+    """The metres; 0 where another source observed a movement that long.
+
+    A bus whose tracker was silent for 73 min drove home by its visit report, and was accused of 4.2 km that nobody saw.
+    """
+    is_observed = metres <= 1000 * (moved_km + context.parameters.moved_unseen_km)
+    return np.where(is_observed, 0.0, metres)
+
+
+def _between(rows: pd.DataFrame, after: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
+    """Which rows have a next one of their vehicle, and `intervals` from the end of these to its start."""
     has_next = after["started_at"].notna().to_numpy()
     between = pd.DataFrame(
         {
-            "plate": legs["plate"].to_numpy(dtype=object)[has_next],
-            "started_at": legs["ended_at"].array[has_next],
+            "plate": rows["plate"].to_numpy(dtype=object)[has_next],
+            "started_at": rows["ended_at"].array[has_next],
             "ended_at": after["started_at"].array[has_next],
         }
     )
     spans = intervals(between)
-    spans["end_us"] = np.maximum(spans["end_us"], spans["start_us"])
-    seconds = np.full(len(legs), np.nan)
-    lasting = (spans["end_us"] - spans["start_us"]).to_numpy()
-    seconds[has_next] = (lasting - covered_us(spans, context.observed)) / 1e6
-    return seconds
+    return has_next, spans.assign(end_us=np.maximum(spans["end_us"], spans["start_us"]))
 
 
 def _counted_km(legs: pd.DataFrame, after: pd.DataFrame) -> np.ndarray:
@@ -356,20 +412,30 @@ def _gap(context: AuditDay, trip: Record, silences: list[tuple[pd.Timestamp, pd.
 RULES = (
     Rule(
         "G02",
-        "7",
+        "8",
         "H",
         "Trecho começa onde o anterior não terminou",
         "O veículo mudou de lugar entre dois trechos sem que esse percurso tenha sido observado.",
         "P/V",
         moved_between_legs,
-        parameters=("moved_unseen_km", "impossible_kmh", "carried_max_kmh", "stop_radius_m"),
+        parameters=("moved_unseen_km", "impossible_kmh", "carried_max_kmh", "stop_radius_m", "mean_speed_kmh"),
         needs=(Need(lambda context: len(context.legs_of_day) > 1, "nenhum par de movimentos medido no dia"),),
         rests_on="PV",
-        vehicle_need=VehicleNeed(
-            _plates_with_pairs,
-            lambda context: _doubtful_plates_with_pairs(context) | _plates_with_declared_way(context),
-            "o equipamento tem o relógio fora de hora, o receptor travado ou o hodômetro de outro veículo, ou faltam "
-            "posições em parte de uma corrida, que a ata declara inteira",
+        vehicle_need=VehicleNeeds(
+            (
+                VehicleNeed(
+                    _plates_with_pairs,
+                    lambda context: _doubtful_plates_with_pairs(context) | _plates_with_declared_way(context),
+                    "o equipamento tem o relógio fora de hora, o receptor travado ou o hodômetro de outro veículo, ou "
+                    "faltam posições em parte de uma corrida, que a ata declara inteira",
+                ),
+                VehicleNeed(
+                    _plates_with_pairs,
+                    _plates_with_unknown_places,
+                    "o hodômetro contou km sem posições entre duas viagens, e não se sabe onde uma delas terminou ou "
+                    "começou",
+                ),
+            )
         ),
     ),
     Rule(
