@@ -116,18 +116,6 @@ findings as (
     group by stg.operational_date, stg.plate
 ),
 
-amounts as (
-    select
-        days.operational_date,
-        days.plate,
-        days.paid_doubtful_brl,
-        days.disallowed_brl,
-        days.held_brl,
-        days.in_favour_brl
-    from {{ source('fact', 'vehicle_day_amounts') }} as days
-    where {{ in_run('days.operational_date') }}
-),
-
 vehicle_days as (
     select
         coverage.operational_date,
@@ -189,6 +177,23 @@ named as (
         on
             vehicle_days.plate = vehicle.plate
             and vehicle_days.operational_date between vehicle.valid_from and vehicle.valid_to
+),
+
+-- of the vehicle's carrier; of all that declared where no register names it
+amounts as (
+    select
+        days.operational_date,
+        days.plate,
+        sum(days.paid_doubtful_brl) as paid_doubtful_brl,
+        sum(days.disallowed_brl) as disallowed_brl,
+        sum(days.held_brl) as held_brl,
+        sum(days.in_favour_brl) as in_favour_brl
+    from {{ source('fact', 'vehicle_day_amounts') }} as days
+    inner join named on days.operational_date = named.operational_date and days.plate = named.plate
+    where
+        coalesce(days.carrier_code, named.carrier_code, '') = coalesce(named.carrier_code, days.carrier_code, '')
+        and {{ in_run('days.operational_date') }}
+    group by days.operational_date, days.plate
 )
 
 select

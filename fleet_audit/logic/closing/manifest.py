@@ -45,6 +45,7 @@ COLUMNS_ADDED = {
         ("origin_candidates", "destination_candidates"),  # 0029
     ),
     "fact.matches": (("unseen_km", "is_unobserved"),),  # 0028
+    "fact.vehicle_day_amounts": (("vehicle_amounts_id",),),  # 0034
 }
 
 

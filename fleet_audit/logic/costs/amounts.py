@@ -35,6 +35,7 @@ def vehicle_day_amounts(
     vehicle-day's groups together and its day-level rules, the larger. What is disallowed of runs that a sum over the
     day does not hold (`is_beside_sums`) is added to it. `held_brl` are the runs that cannot be verified,
     at the rate that applies. An amount is null where none of its findings has a rate, and 0.00 where it has no finding.
+    Each carrier with something at stake has its own row: what another than the vehicle's declared is that one's.
 
     Args:
         day: operational day of the rows.
@@ -42,7 +43,7 @@ def vehicle_day_amounts(
         matches: `fact.matches` of the day.
         held_runs: `fact.held_runs` of the day.
     """
-    findings, by = findings[findings["cycle_start"].isna()], ["plate"]
+    findings, by = findings[findings["cycle_start"].isna()], _OWNER[:2]
     counted = _counted(findings).assign(concern=concerns(findings, matches))
     is_grouped, is_beside = (
         counted["concern"] != "",
@@ -54,16 +55,20 @@ def vehicle_day_amounts(
     )
     days = _largest_rule(counted[~is_grouped], by)
     unverified = held_runs[held_runs["reason"] != "phantom"]  # a phantom's vehicle was seen standing: that is D05
-    held = cents_of(unverified["brl_at_rate"]).groupby(unverified["plate"].astype("str")).sum(min_count=1)
+    owners = pd.concat([matches[_OWNER], findings[_OWNER]]).groupby("plate")[_OWNER[1:]].first()
+    unnamed = unverified["plate"].map(owners["carrier_code"])
+    unverified = unverified.assign(carrier_code=unverified["carrier_code"].fillna(unnamed))
+    owner_texts = [unverified[name].astype("str").fillna("") for name in by]
+    held = cents_of(unverified["brl_at_rate"]).groupby(owner_texts).sum(min_count=1)
     sums = _added(_larger(groups, days), beside)
     sums = sums.reindex(sums.index.union(held.index))
     sums["held_brl"] = held.reindex(sums.index)
     touched = _touched(counted, by).reindex(sums.index, fill_value=False)
     touched["held_brl"] = sums.index.isin(held.index)
-    rows = _decimals(sums.where(sums.notna() | touched, 0)).rename_axis("plate").reset_index()
-    owners = pd.concat([findings[_OWNER], matches[_OWNER]]).groupby("plate")[_OWNER[1:]].first()
-    rows = rows.assign(**{name: rows["plate"].map(owners[name]) for name in owners}, operational_date=day)
-    return conform(rows, VEHICLE_DAY_AMOUNTS.untraced)
+    rows = _decimals(sums.where(sums.notna() | touched, 0)).rename_axis(by).reset_index()
+    rows = _named(rows.assign(unit_code=rows["plate"].map(owners["unit_code"]), operational_date=day))
+    keys = ["operational_date", *by]
+    return conform(rows.assign(vehicle_amounts_id=stable_ids(rows, keys)), VEHICLE_DAY_AMOUNTS.untraced)
 
 
 def vehicle_cycle_amounts(

@@ -73,7 +73,8 @@ FIXED_COST_DAYS = fact_table(
 
 VEHICLE_DAY_AMOUNTS = fact_table(
     "vehicle_day_amounts",
-    "The four amounts of each vehicle-day with something at stake, no kilometre counted twice; never added up",
+    "The four amounts of each vehicle-day and carrier with something at stake, no kilometre counted twice; never added "
+    "up",
     (
         DAY,
         text("plate", "Vehicle"),
@@ -81,7 +82,9 @@ VEHICLE_DAY_AMOUNTS = fact_table(
         text("carrier_code", "Carrier", nullable=True),
         *AMOUNT_COLUMNS,
     ),
-    ("operational_date", "plate"),
+    ("vehicle_amounts_id",),
+    ("operational_date", "plate", "vehicle_amounts_id"),
+    added=(text("vehicle_amounts_id", "Hash of day, vehicle and carrier"),),
 )
 
 VEHICLE_CYCLE_AMOUNTS = Table(

@@ -19,6 +19,7 @@ from fleet_audit.logic.audit.not_tested import rules_not_tested
 from fleet_audit.logic.audit.rules.day.context import AuditDay
 from fleet_audit.logic.audit.rules.registry import CYCLE_RULES
 from fleet_audit.logic.audit.scoring import score
+from fleet_audit.logic.costs.amounts import vehicle_day_amounts
 from fleet_audit.logic.costs.waterfall import CycleFacts, waterfall, waterfall_rows
 from fleet_audit.schema import facts, reference
 from fleet_audit_tests.logic.audit.rules.test_cycle import DAYS, a_cycle, declared, fact_rows, found, worked
@@ -103,6 +104,16 @@ def test_the_trip_is_paid_to_its_carrier_and_the_run_of_the_other_is_held() -> N
         "CONLOG": ["0.00", "0.00", "0.00", "147.00", "147.00"],
         "VIASUL": ["200.00", "-50.00", "-150.00", "0.00", "0.00"],
     }
+
+
+def test_the_day_has_amounts_of_both_carriers_of_one_vehicle() -> None:
+    context = day_of("40")
+    rows = vehicle_day_amounts(DAY, find(context), context.groups, held_runs(context))
+    rows = rows[rows["plate"] == OTHER].set_index("carrier_code")
+    assert rows.loc["VIASUL", ["disallowed_brl", "held_brl"]].to_list() == [Decimal("49.00"), Decimal("150.00")]
+    assert rows.loc["CONLOG", ["disallowed_brl", "held_brl"]].to_list() == [Decimal("0.00")] * 2
+    assert rows.loc["CONLOG", "in_favour_brl"] == Decimal("147.00")
+    assert rows["vehicle_amounts_id"].is_unique
 
 
 def test_a_run_with_a_wrong_plate_accuses_no_carrier_of_the_sum_of_both() -> None:

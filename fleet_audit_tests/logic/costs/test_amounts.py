@@ -120,7 +120,8 @@ NO_ROWS = waterfall_rows(
 def test_a_cycle_doubts_the_larger_of_its_days_and_its_rules_and_other_money_too() -> None:
     day = {"operational_date": DAY, "plate": "A", "carrier_code": "C1", "unit_code": "U1",
            GLOSA: D("0.00"), DOUBT: D("7.00"), FAVOUR: D("0.00"), "held_brl": D("0.00")}  # fmt: skip
-    days = conform(pd.DataFrame([day, {**day, "operational_date": DAY + dt.timedelta(days=1)}]),
+    later = {**day, "operational_date": DAY + dt.timedelta(days=1), "vehicle_amounts_id": "2"}
+    days = conform(pd.DataFrame([{**day, "vehicle_amounts_id": "1"}, later]),
                    VEHICLE_DAY_AMOUNTS.untraced)  # fmt: skip
     of_cycle = findings(
         finding("O05", DOUBT, "90.00", cycle_start=CYCLE.start),
