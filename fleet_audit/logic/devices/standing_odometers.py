@@ -19,8 +19,9 @@ def frozen_and_parked(points: Points, parameters: ParameterSet) -> tuple[tuple[n
     """
     tracks = points.tracks
     days = local_days_of(tracks, np.arange(len(tracks.seconds))).astype(np.int64)
-    is_cut = points.is_jump | points.is_bridged | carried_steps(points, tracks.resolution_km, parameters)
-    frozen = frozen_stretches(tracks, days, is_cut, tracks.offsets, parameters)
+    is_carried = carried_steps(points, tracks.resolution_km, parameters)
+    is_cut = points.is_jump | points.is_bridged | is_carried
+    frozen = frozen_stretches(points, is_carried, tracks.offsets, parameters)
     parked = find_parked(
         tracks.seconds,
         tracks.latitude,

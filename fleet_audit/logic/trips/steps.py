@@ -14,7 +14,7 @@ from fleet_audit.logic.primitives.workers.threads import map_in_threads, thread_
 from fleet_audit.logic.trips.kernels import missed_km as missed_km_kernel
 from fleet_audit.logic.trips.kernels import steps as step_kernels
 from fleet_audit.logic.trips.track.frozen_odometers import frozen_stretches
-from fleet_audit.logic.trips.track.points import Points, local_days_of, mark_carried
+from fleet_audit.logic.trips.track.points import Points, mark_carried
 from fleet_audit.logic.trips.track.tracks import Tracks
 
 
@@ -45,8 +45,7 @@ class Steps:
 def classify_steps(points: Points, parameters: ParameterSet) -> Steps:
     """Facts of the step to each point; the arguments of each rule are parameters of docs/segmentation.md."""
     tracks, size = points.tracks, len(points.metres)
-    is_standing, is_split, is_away, is_faulty, is_carried, is_cut = (np.zeros(size, dtype=np.bool_) for _ in range(6))
-    days = local_days_of(tracks, np.arange(size)).astype(np.int64)
+    is_standing, is_split, is_away, is_faulty, is_carried = (np.zeros(size, dtype=np.bool_) for _ in range(5))
 
     def classify(offsets: np.ndarray) -> None:
         resolution_km = tracks.of_part(tracks.resolution_km, offsets)
@@ -70,10 +69,7 @@ def classify_steps(points: Points, parameters: ParameterSet) -> Steps:
             is_faulty,
         )
         mark_carried(points, offsets, resolution_km, parameters, is_carried)
-        part = slice(offsets[0], offsets[-1])
-        is_unknown = np.isnan(points.metres[part])  # without a place nothing shows that the vehicle moved
-        is_cut[part] = points.is_jump[part] | points.is_bridged[part] | is_carried[part] | is_unknown
-        for first, last, _ in zip(*frozen_stretches(tracks, days, is_cut, offsets, parameters), strict=True):
+        for first, last, _ in zip(*frozen_stretches(points, is_carried, offsets, parameters), strict=True):
             # From the first movement on: the trip before it is measured by a reading of the same halt.
             is_faulty[first + 1 : last + 1] |= ~is_standing[first + 1 : last + 1]
 

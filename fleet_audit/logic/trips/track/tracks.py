@@ -83,6 +83,9 @@ class Tracks:
 
     def take(self, keep: np.ndarray) -> Tracks:
         """The tracks with only the points where `keep` is true."""
+        kept = np.flatnonzero(keep)
+        if 2 * len(kept) < len(keep):
+            return self.pick(kept, np.arange(len(self.index)), np.searchsorted(kept, self.offsets))
         return self.without(np.flatnonzero(~keep))
 
     def without(self, dropped: np.ndarray) -> Tracks:
