@@ -28,18 +28,18 @@ def with_reported_ends(trips: pd.DataFrame, evidence: pd.DataFrame, by: pd.Serie
         by: trip_id of the trip of positions that measured each.
         places: which of them end trips.
     """
-    known, result = evidence.assign(by=by), trips.copy()
+    known, result = evidence.assign(by=by).sort_values(["started_at", "trip_id"]), trips.copy()
     for side, instant, flag, keep in _SIDES:
-        stated = known.sort_values(["started_at", "trip_id"]).drop_duplicates("by", keep=keep).set_index("by")
-        stated = stated.reindex(trips["trip_id"]).set_axis(trips.index)
+        cut = trips[trips[flag].astype(bool) & ~trips["is_short"].astype(bool)]
+        stated = known.drop_duplicates("by", keep=keep).set_index("by").reindex(cut["trip_id"]).set_axis(cut.index)
         first, last = (
-            fold(stated[name], trips[name]) for fold, name in ((np.maximum, "started_at"), (np.minimum, "ended_at"))
+            fold(stated[name], cut[name]) for fold, name in ((np.maximum, "started_at"), (np.minimum, "ended_at"))
         )
-        is_known = trips[flag].astype(bool) & ~trips["is_short"].astype(bool)
-        is_known &= (2 * (last - first) >= trips["ended_at"] - trips["started_at"]).fillna(False)
-        is_known &= ((stated[instant] - trips[instant]).abs() <= _REACH).fillna(False)
+        is_known = (2 * (last - first) >= cut["ended_at"] - cut["started_at"]).fillna(False)
+        is_known &= ((stated[instant] - cut[instant]).abs() <= _REACH).fillna(False)
         is_known &= places.ends_trip(stated[f"{side}_poi_id"].to_numpy(dtype=object))
+        is_known = is_known.reindex(trips.index, fill_value=False)
         for name in (f"{side}_address", f"{side}_poi_id", f"{side}_text"):
-            result[name] = trips[name].mask(is_known, stated[name])
+            result[name] = trips[name].mask(is_known, stated[name].reindex(trips.index))
         result[flag] = trips[flag].mask(is_known, False)
     return result

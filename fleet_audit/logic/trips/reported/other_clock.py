@@ -50,10 +50,12 @@ def is_other_clock(
     found = _most_alike(pairs)
     at_own_time = pairs.loc[pairs["clock_us"].abs() <= REACH_US, "row"]
     fitting = np.unique(np.concatenate([inside, driven_there, at_own_time])).astype(np.int64)
-    as_it_is = movements.iloc[fitting].groupby(day).size().reindex(found.index, fill_value=0)
-    listed = movements.groupby(day).size().reindex(found.index)
+    asked = movements[movements["plate"].isin(ways["plate"])]
+    as_it_is = asked[asked["row"].isin(fitting)].groupby(day).size().reindex(found.index, fill_value=0)
+    listed = asked.groupby(day).size().reindex(found.index)
     is_proven = (found >= _LEAST_ALIKE) & (2 * found > listed) & (2 * as_it_is <= found)
-    is_other: np.ndarray = pd.MultiIndex.from_frame(movements[day]).isin(found.index[is_proven])
+    is_other = np.zeros(len(visits), dtype=bool)
+    is_other[asked["row"]] = pd.MultiIndex.from_frame(asked[day]).isin(found.index[is_proven])
     return is_other
 
 
@@ -79,14 +81,17 @@ def _most_alike(pairs: pd.DataFrame) -> pd.Series:
 
 def _alike(movements: pd.DataFrame, driven: pd.DataFrame, parameters: ParameterSet) -> pd.DataFrame:
     """Pairs of a movement and a leg as long in time and in km, with clock_us: how much later the leg began."""
-    names = ["plate", "start_us", "end_us", "km"]  # of 500 vehicles a window has a million pairs
-    pairs = movements[[*names, "row"]].merge(driven[[*names, "leg"]], on="plate", suffixes=("", "_leg"))
-    clock_us, end_clock_us = (pairs[f"{side}_us_leg"] - pairs[f"{side}_us"] for side in ("start", "end"))
-    limit_km = np.maximum(parameters.agree_pct / 100 * pairs["km_leg"], parameters.agree_km)
-    is_alike = (clock_us - end_clock_us).abs() <= CLOCK_US
-    is_alike &= (clock_us.abs() <= _MOST_CLOCK_US) & ((pairs["km"] - pairs["km_leg"]).abs() <= limit_km)
-    pairs = pairs.assign(clock_us=clock_us)[is_alike]
-    return pairs.assign(date=movements["date"].reindex(pairs["row"]).to_numpy())
+    start_us, leg_us = movements["start_us"], driven["start_us"]
+    near = overlaps(  # of 500 vehicles a window has a million pairs of any distance
+        movements.assign(start_us=start_us - _MOST_CLOCK_US, end_us=start_us + _MOST_CLOCK_US + 1),
+        driven.assign(end_us=leg_us + 1),
+    )
+    way, leg = movements.iloc[near["left"]], driven.iloc[near["right"]]
+    clock_us, end_clock_us = (leg[f"{side}_us"].to_numpy() - way[f"{side}_us"].to_numpy() for side in ("start", "end"))
+    km, leg_km = way["km"].to_numpy(), leg["km"].to_numpy()
+    is_alike = np.abs(clock_us - end_clock_us) <= CLOCK_US
+    is_alike &= np.abs(km - leg_km) <= np.maximum(parameters.agree_pct / 100 * leg_km, parameters.agree_km)
+    return way[["plate", "date", "row"]].assign(leg=leg["leg"].to_numpy(), clock_us=clock_us)[is_alike]
 
 
 def _lasting_us(spans: pd.DataFrame) -> np.ndarray:
