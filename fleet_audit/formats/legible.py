@@ -58,7 +58,7 @@ def read_legible(kind: str, content: bytes, today: dt.date, limits: Limits, know
 
     Of several days of a row none shows which one is driven: the first may be that of issue or receipt. Those more than
     _SPREAD_DAYS before the last are of something else. A time without a zone is local. Days are read with the month
-    first where the rows with a known name write them so: the stamp of an export above them may be written otherwise.
+    first where the rows from the first known name on write them so: the stamp of an export above may do otherwise.
     A number of telemetry can be an instant (seconds or milliseconds since 1970). The tables inside a ZIP archive are
     read too, as far as they unpack to no more than the size limit.
 
@@ -138,12 +138,13 @@ def _rows_like(rows: pd.Series, cells: pd.DataFrame, dated: pd.DataFrame) -> pd.
 def _written_days(cells: pd.DataFrame, named_rows: pd.Series, today: dt.date) -> pd.DataFrame:
     """value, date of the distinct texts that are a day or an instant up to today.
 
-    Rows without a known name decide their order only where no other row holds a day.
+    Rows above the first known name decide their order only where no other row holds a day. Those below it do although
+    they lack a name: the plate of a visit report stands above its rows, and most plates of a bulletin may be misspelt.
     """
     written = cells[matches(cells["value"], _DATE_LIKE)]
     bare = written["value"].str.replace(_BEYOND_SECONDS, r"\1", regex=True)
-    is_named = written["row"].isin(named_rows).to_numpy()
-    is_month_first = values.writes_month_first(bare[is_named] if is_named.any() else bare)
+    is_below = (written["row"] >= named_rows.min()).to_numpy()
+    is_month_first = values.writes_month_first(bare[is_below] if is_below.any() else bare)
     is_typed = bool(written["is_typed"].all())
     distinct = written["value"].drop_duplicates()
     day = values.days_by_order(bare[distinct.index], is_month_first=is_month_first, is_typed=is_typed)

@@ -76,3 +76,14 @@ def test_the_stamp_of_an_export_does_not_decide_the_order_of_the_days_below_it(k
     plain, stamped = (_read(kind, *head, *rows, today=dt.date(2025, 6, 20)) for head in ([], ["06/13/2025 08:00,x"]))
     assert stamped.named == plain.named
     assert dt.date(2025, 6, 5) in {day for day, _ in stamped.named}
+
+
+@pytest.mark.parametrize(
+    ("kind", "head"),
+    [("visit_report", f"Placa,{PLATE},Emitido em,06/10/2025"), ("bulletin", f"{PLATE},06/05/2025,A,B")],
+)
+def test_rows_below_the_only_known_plate_show_the_order_of_its_days(kind: str, head: str) -> None:
+    """28 and 29 May were no days, and 5 June was 6 May: rows without a plate did not count."""
+    rows = [f"x,{day}/2025,A,B" for day in ("05/28", "05/29", "06/05")]
+    read = _read(kind, head, *rows, today=dt.date(2025, 6, 20)).days
+    assert {dt.date(2025, 5, 28), dt.date(2025, 5, 29), dt.date(2025, 6, 5)} <= read
