@@ -136,6 +136,18 @@ def test_a_clock_that_is_wrong_on_one_day_only_loses_that_day_only() -> None:
     assert km_of([first, second]) == pytest.approx([20.0] * 6, abs=0.2)
 
 
+@pytest.mark.parametrize("off", [(1,), (1, 2), (0,)])
+def test_on_a_day_on_which_one_of_two_devices_is_off_the_other_one_measures_all_trips(off: tuple[int, ...]) -> None:
+    """The trips of its morning are those of the evening before, 12 h later: 40 of 80 km were lost."""
+    buses = [
+        joined(*[outing(device, at(clock) + 86_400 * day + late, odometer_km=1000.0 + 80 * day)
+                 for day in days for clock in ("05:00", "17:00")])
+        for device, late, days in (("D1", 0, {0, 1, 2} - {*off}), ("D2", 7, {0, 1, 2}))
+    ]  # fmt: skip
+    trips = trips_of(reported(buses), tables=BOTH, day=DAY + dt.timedelta(days=off[0]))
+    assert trips["km"].to_list() == pytest.approx([20.0] * 4, abs=0.2)
+
+
 def test_a_movement_over_midnight_by_another_clock_is_not_driven_on_the_next_day() -> None:
     assert km_of([outing("D1", at("21:30")), outing("D2", at("22:27"))]) == pytest.approx([20.0, 20.0], abs=0.2)
 
