@@ -181,8 +181,10 @@ def moves_without(standing, driving, seconds, lat, lon, odometer, gap_note_s, ou
 
     It counted less than half of it, by an odometer that counts its other trips, read where it moves next: its first
     reading on waking may be the last one before, which lost 40 of 120 km. Silences before it ever moves prove nothing:
-    a tracker that was tried out in the garage the evening before it was built in there lost its first 40 km.
+    a tracker that was tried out in the garage the evening before it was built in there lost its first 40 km. A fix
+    without a reading proves nothing: of a device that sends one with every second position, 80 km were paid.
     """
+    standing = standing[~np.isnan(odometer[standing])]
     if not _odometer_counts(standing, seconds, lat, lon, odometer, gap_note_s, outlier_m):
         return False
     has_driven, left, driven_km = False, -1, 0.0

@@ -31,7 +31,7 @@ _DEGREE_M = 111_000  # of latitude, a little too short
 
 @njit(cache=True, nogil=True)
 def find_handovers(  # type: ignore[no-untyped-def]
-    group, primary, begin, seconds, lat, lon, offsets, located, gap_note_s, stop_min_s, stop_radius_m
+    group, primary, begin, seconds, lat, lon, offsets, located, gap_note_s, gap_split_s, stop_min_s, stop_radius_m
 ):
     """Pieces of each vehicle's track: columns group, owner (the measuring track), low, high (its points), start, end.
 
@@ -45,7 +45,9 @@ def find_handovers(  # type: ignore[no-untyped-def]
             start[count] = -np.inf
         elif primary[day] != owner[count - 1]:
             fixes = points_between(located, offsets[owner[count - 1]], offsets[owner[count - 1] + 1])
-            start[count] = _next_rest(fixes, begin[day], seconds, lat, lon, gap_note_s, stop_min_s, stop_radius_m)
+            start[count] = _next_rest(
+                fixes, begin[day], seconds, lat, lon, gap_note_s, gap_split_s, stop_min_s, stop_radius_m
+            )
         else:
             continue
         of_group[count], owner[count] = group[day], primary[day]
@@ -61,17 +63,26 @@ def find_handovers(  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _next_rest(points, begin, seconds, lat, lon, gap_note_s, stop_min_s, stop_radius_m):  # type: ignore[no-untyped-def]
-    """First instant from `begin` on from which the points stand for a stop, or fall silent; `begin` without one."""
+def _next_rest(  # type: ignore[no-untyped-def]
+    points, begin, seconds, lat, lon, gap_note_s, gap_split_s, stop_min_s, stop_radius_m
+):
+    """First instant from `begin` on from which the points stand for a stop, or fall silent; `begin` without one.
+
+    It is `begin`, too, where they are silent then and found where they were left, or silent for so long that a trip
+    ends: one that died on the road, and was back two days later, measured the day between them without an odometer.
+    """
     size = len(points)
     for at in range(size):
         here = points[at]
         if seconds[here] < begin - gap_note_s:
             continue
-        if seconds[here] > begin and (at == 0 or seconds[here] - seconds[points[at - 1]] > gap_note_s):
-            last = points[max(at - 1, 0)]
-            if distance_m(lat[last], lon[last], lat[here], lon[here]) <= stop_radius_m:
-                return begin  # asleep at `begin`: a day of another device was lost until it next reported
+        last = points[max(at - 1, 0)]
+        silent_s = seconds[here] - seconds[last]
+        is_silent = seconds[here] > begin and (at == 0 or silent_s > gap_note_s)
+        if is_silent and (
+            silent_s > gap_split_s or distance_m(lat[last], lon[last], lat[here], lon[here]) <= stop_radius_m
+        ):
+            return begin
         until, is_resting = at, True
         while until < size and seconds[points[until]] < seconds[here] + stop_min_s:
             until += 1

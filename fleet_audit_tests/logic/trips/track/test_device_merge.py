@@ -18,7 +18,9 @@ from fleet_audit_tests.logic.driving import (
     GARAGE,
     MILL,
     NO_SHRINKING,
+    NOWHERE,
     PLATE,
+    WORKSHOP,
     Bus,
     at,
     reported,
@@ -250,6 +252,15 @@ def test_a_tracker_of_another_bus_drives_nothing_while_the_first_one_stood_and_d
     assert trips["km"].sum() == pytest.approx(both_km if counted_km or missed_m else alone_km, abs=0.5)
 
 
+def test_an_odometer_that_comes_with_every_second_position_refuses_a_tracker_of_another_bus() -> None:
+    first = Bus(at("02:00"), device="D1").stand(14_400).to(MILL).stand(600).to(GARAGE).stand(600)
+    last = Bus(at("22:00"), device="D1", odometer_km=1040.0).stand(600).to(MILL).stand(600)
+    for record in [*first.records[::2], *last.records[::2]]:
+        record["odometer_km"] = None
+    other = Bus(at("14:00"), device="D2", odometer_km=77_000.0).stand(240).to(FRONT).stand(600).to(GARAGE).stand(240)
+    assert trips_of(reported([first, last, other]), tables=BOTH)["km"].sum() == pytest.approx(60.0, abs=0.5)
+
+
 def moved(first_zone: str, second_zone: str) -> Reference:
     """A vehicle that belongs to another unit, in another zone, from DAY + 1 on."""
     vehicle = {"plate": PLATE, "carrier_code": "CAR", "vehicle_class": "onibus", "status": "ativo"}
@@ -298,3 +309,16 @@ def test_a_drive_over_midnight_that_its_device_did_not_report_is_one_trip_of_the
     trips = pd.concat([trips_of(reported([first, second]), tables=BOTH, day=day) for day in (DAY, NEXT)])
     km = trips.groupby("operational_date")["km"].sum()
     assert km.to_dict() == {DAY: pytest.approx(40.0, abs=0.5)}
+
+
+def test_a_device_that_died_on_the_road_leaves_the_next_day_to_the_other_one() -> None:
+    """It was back two days later elsewhere, and measured until then by the fixes of the other one, without odometer."""
+    buses = [
+        Bus(at("22:00"), device=device, odometer_km=km).stand(4800).go(FRONT, 60).park(5 * 3600)
+        for device, km in (("D1", 1000.0), ("D2", 9000.0))
+    ]
+    back = Bus(at("53:00"), NOWHERE, device="D1", odometer_km=1200.0).stand(1800).to(MILL).stand(1800)
+    dying, other = without(buses[0], "23:40", "99:00"), buses[1].to(WORKSHOP).stand(1200).to(GARAGE).stand(600)
+    trips = trips_of(reported([dying, back, other]), tables=BOTH, day=NEXT)
+    assert trips["km"].sum() == pytest.approx(80.0, abs=0.5)
+    assert set(zip(trips["device_id"], trips["km_method"], strict=True)) == {("D2", "odometer")}
