@@ -19,14 +19,15 @@ from fleet_audit.logic.primitives.identity import normalise_plate
 
 
 def scope_of(context: Case, draft: Draft, trip: Record, run: Record) -> Record:
-    """plate, carrier_code, unit_code and route_code of a finding: its carrier wrote its first run, else has its trip.
+    """plate, carrier_code, unit_code and route_code of a finding: its carrier wrote its first run, else has its trip,
+    else is that of the draft, else has the vehicle.
 
     Args:
-        context: names whose a vehicle is, where neither does.
+        context: names whose a vehicle is.
         draft: the finding; trip, run: its first ones, empty where it has none.
     """
     source, owner = trip or run, context.owners.get(draft.plate or "", {})
-    carriers = *(known(record.get("carrier_code")) for record in (run, trip)), draft.carrier_code
+    carriers = *(known(record.get("carrier_code")) for record in (run, trip)), known(draft.carrier_code)
     return {
         "plate": draft.plate,
         "carrier_code": next(filter(None, carriers), known(owner.get("carrier_code"))),

@@ -406,6 +406,23 @@ def test_k03_waits_for_the_end_and_needs_more_than_10_pct(deadhead: str, is_foun
     assert not found(a_cycle(DAYS[-2], trips=trips), "K03")
 
 
+@pytest.mark.parametrize(
+    ("plate", "deadhead", "is_found"), [(PLATE, "3.20", False), (PLATE, "8", True), ("", "8", True)]
+)
+def test_k03_counts_no_day_of_which_a_file_was_refused(plate: str, deadhead: str, is_found: bool) -> None:
+    """Of three days the file with the service was refused; on the others 10 % of the service km are driven empty."""
+    lost = DAYS[:3]
+    trips = [worked(day, km=deadhead if day in lost or is_found else "3.00", purpose="deadhead") for day in DAYS]
+    trips += [worked(day) for day in DAYS if day not in lost]
+    context = a_cycle(trips=trips)
+    assert found(context, "K03")
+    partly = context.coverage.assign(observed_h=12.0)
+    rows = found(replace(context, coverage=partly, incomplete=gaps_of(plate, lost)), "K03")
+    assert bool(rows) is is_found
+    assert all("sem contar 3 dias de fonte incompleta" in row["explanation_pt"] for row in rows)
+    assert all(row["evidence"]["deadhead_km"] == 8 * 28 for row in rows)
+
+
 def test_v04_counts_working_days_that_were_seen_and_had_no_service():
     calendar = [{"date": day, "unit_code": "UCP", "day_type": "util" if day.isoweekday() <= 5 else "domingo"}
                 for day in DAYS]  # fmt: skip

@@ -35,9 +35,11 @@ def too_much_deadhead(context: AuditCycle) -> list[Draft]:
     At stake are the km beyond deadhead_pct that the contract pays, if it pays any: of a contract that pays 20 % of the
     service km, those from 10 % to 20 %. Their doubt is that of the empty trips plus deadhead_pct of that of the
     service trips. A vehicle without service is V04's. One of which trips may be
-    service, for a place is not proven, is only found where it is above deadhead_pct with these.
+    service, for a place is not proven, is only found where it is above deadhead_pct with these. Days of which a source
+    is incomplete by our own fault do not count: a refused file left their service out.
     """
-    parameters, known = context.parameters, context.trips[context.trips["km_measured"].notna()]
+    trips = _trips_of_complete_days(context)
+    parameters, known = context.parameters, trips[trips["km_measured"].notna()]
     known = known.assign(km=to_hundredths(known["km_measured"]))
     km = known.pivot_table(index="plate", columns="purpose", values="km", aggfunc="sum", fill_value=0)
     km = km.reindex(columns=["service", "deadhead"], fill_value=0)
@@ -46,6 +48,7 @@ def too_much_deadhead(context: AuditCycle) -> list[Draft]:
     doubt = doubt.reindex(columns=["service", "deadhead"], fill_value=0.0)
     paid, share = _paid_deadhead(context), Decimal(str(parameters.deadhead_pct)) / 100
     km = km[~km.index.isin(_perhaps_less_empty(context))]
+    incomplete = context.coverage.loc[context.is_unobserved, "plate"].value_counts()
     drafts = []
     for plate, row in km[km["service"] > 0].iterrows():
         service, deadhead = (Decimal(int(row[name])) / 100 for name in ("service", "deadhead"))
@@ -57,13 +60,15 @@ def too_much_deadhead(context: AuditCycle) -> list[Draft]:
         paid_km, paid_brl = paid.get(str(plate), (Decimal("0.00"), None))
         paid_excess, excess = max(paid_km - allowed, Decimal("0.00")), deadhead - allowed
         at_stake = paid_excess or excess
+        days = sentences.counted(int(incomplete.get(plate, 0)), "dia", "dias")
+        without = f", sem contar {days} de fonte incompleta" if plate in incomplete else ""
         drafts.append(
             Draft(
                 "K03",
                 str(plate),
                 f"No ciclo, {context.period}, o veículo {plate} percorreu {sentences.km(deadhead)} vazio para "
                 f"{sentences.km(service)} em serviço ({sentences.number(pct, 1)} %), acima de "
-                f"{sentences.number(parameters.deadhead_pct, 0)} %.",
+                f"{sentences.number(parameters.deadhead_pct, 0)} %{without}.",
                 GRADE_CONFIDENCE["A" if pct > parameters.deadhead_sure_pct else "C"],
                 km_at_stake=at_stake,
                 brl_at_stake=None if paid_brl is None else half_up(paid_excess * paid_brl / paid_km),
@@ -85,6 +90,17 @@ def too_much_deadhead(context: AuditCycle) -> list[Draft]:
     return drafts
 
 
+@computed_once
+def _trips_of_complete_days(context: AuditCycle) -> pd.DataFrame:
+    """The trips without those of vehicle-days of which a source is incomplete."""
+    keys = ["plate", "operational_date"]
+    incomplete, asked = (
+        pd.MultiIndex.from_frame(rows[keys].astype(object))
+        for rows in (context.coverage[context.is_unobserved], context.trips)
+    )
+    return context.trips[~asked.isin(incomplete)]
+
+
 def _plates_with_deadhead(context: AuditCycle) -> set[str]:
     return set(context.trips.loc[context.trips["purpose"] == "deadhead", "plate"])
 
@@ -92,7 +108,8 @@ def _plates_with_deadhead(context: AuditCycle) -> set[str]:
 @computed_once
 def _perhaps_less_empty(context: AuditCycle) -> set[str]:
     """Plates above deadhead_pct of their service km, but not of these with those of trips that may be service."""
-    trips = context.trips[context.trips["km_measured"].notna()]
+    trips = _trips_of_complete_days(context)
+    trips = trips[trips["km_measured"].notna()]
     is_perhaps = trips["trip_id"].isin(context.perhaps_service["trip_id"])
     purpose = trips["purpose"].mask(is_perhaps, "perhaps")
     km = pd.DataFrame({"plate": trips["plate"], "purpose": purpose, "km": to_hundredths(trips["km_measured"])})
@@ -107,7 +124,8 @@ def _perhaps_less_empty(context: AuditCycle) -> set[str]:
 
 def _paid_deadhead(context: AuditCycle) -> dict[str, tuple[Decimal, Decimal]]:
     """Plate → km and BRL of the deadhead that the contract pays."""
-    trips = context.trips.loc[context.trips["purpose"] == "deadhead", ["trip_id", "plate"]]
+    trips = _trips_of_complete_days(context)
+    trips = trips.loc[trips["purpose"] == "deadhead", ["trip_id", "plate"]]
     rows = trips.merge(context.costs[["trip_id", "billable_km", "variable_cost_brl"]], on="trip_id")
     rows = rows[(rows["variable_cost_brl"] > 0).fillna(False)]
     return {
@@ -244,7 +262,7 @@ RULES = (
     ),
     Rule(
         "K03",
-        "4",
+        "5",
         "M",
         "Deslocamento vazio em excesso",
         "O veículo rodou vazio, no ciclo, mais do que o contrato admite em relação ao serviço.",

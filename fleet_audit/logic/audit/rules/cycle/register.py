@@ -43,7 +43,6 @@ def fixed_costs_without_vehicle(context: AuditCycle) -> list[Draft]:
 def _unregistered(context: AuditCycle, plate: str, contract_id: str, rows: pd.DataFrame) -> Draft:
     first, last, days = rows["operational_date"].min(), rows["operational_date"].max(), len(rows)
     amount = sum(rows["amount_brl"], Decimal("0.00"))
-    contracts = context.contracts[context.contracts["contract_id"] == contract_id]
     return Draft(
         "Q05",
         plate,
@@ -52,7 +51,7 @@ def _unregistered(context: AuditCycle, plate: str, contract_id: str, rows: pd.Da
         WRITTEN_CONFIDENCE,
         facts={"plate": plate, "contract_id": contract_id, "date_from": first, "date_to": last, "days": days,
                "fixed_brl": amount},
-        carrier_code=next(iter(contracts["carrier_code"].dropna()), None),
+        carrier_code=context.carriers_of_contracts.get(contract_id),
         extra=("fixed_costs_without_vehicle", contract_id),
     )  # fmt: skip
 
