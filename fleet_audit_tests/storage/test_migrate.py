@@ -21,29 +21,9 @@ from fleet_audit.schema.sql import SCHEMAS, metadata
 from fleet_audit.storage import migrate
 from fleet_audit.storage.migrate import give_published_tables, upgrade
 from fleet_audit.storage.postgres import engine_of
+from fleet_audit_tests.storage.catalog import CATALOG, catalog
 
 _HINT = "the column dictionary changed: write a migration with storage.migrate.make_revision"
-_CATALOG = {
-    "columns": """
-        SELECT table_schema, table_name, ordinal_position, column_name, is_nullable, format_type(atttypid, atttypmod),
-               col_description(attrelid, attnum), obj_description(attrelid)
-        FROM information_schema.columns
-        JOIN pg_attribute ON attname = column_name
-                         AND attrelid = format('%I.%I', table_schema, table_name)::regclass
-        WHERE table_schema IN ('ref', 'ops', 'fact') AND table_name NOT IN ('alembic_version', 'contests')""",
-    "constraints": """
-        SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint
-        WHERE connamespace::regnamespace::text IN ('ref', 'ops', 'fact') AND contype <> 'n'
-          AND conrelid::regclass::text <> 'ops.alembic_version'""",
-    "indexes": """
-        SELECT schemaname, indexname, indexdef FROM pg_indexes
-        WHERE schemaname IN ('ref', 'ops', 'fact') AND tablename <> 'alembic_version'""",
-}
-
-
-def _catalog(url: str, name: str) -> set[tuple[object, ...]]:
-    with engine_of(url).connect() as connection:
-        return {tuple(row) for row in connection.execute(sa.text(_CATALOG[name]))}
 
 
 def test_alembic_finds_no_difference_to_the_dictionary(postgres_url: str) -> None:
@@ -58,14 +38,14 @@ def test_alembic_finds_no_difference_to_the_dictionary(postgres_url: str) -> Non
         assert compare_metadata(context, metadata) == [], _HINT
 
 
-@pytest.mark.parametrize("part", _CATALOG)
+@pytest.mark.parametrize("part", CATALOG)
 def test_migrated_and_created_catalogs_are_equal(postgres_url: str, empty_postgres_url: str, part: str) -> None:
     """Alembic compares neither CHECKs nor NULLS NOT DISTINCT; PostgreSQL's own catalog does."""
     with engine_of(empty_postgres_url).begin() as connection:
         for schema in SCHEMAS:
             connection.execute(sa.text(f"CREATE SCHEMA {schema}"))
         metadata.create_all(connection)
-    migrated, created = _catalog(postgres_url, part), _catalog(empty_postgres_url, part)
+    migrated, created = catalog(postgres_url, part), catalog(empty_postgres_url, part)
     assert len(migrated) > 20
     assert migrated == created, _HINT
 
@@ -100,7 +80,7 @@ def test_types_are_the_promised_ones(postgres_url: str) -> None:
         Type.PERCENT: "numeric(9,2)",
         Type.JSON: "jsonb",
     }
-    found = {(row[0], row[1], row[3]): row[5] for row in _catalog(postgres_url, "columns")}
+    found = {(row[0], row[1], row[3]): row[5] for row in catalog(postgres_url, "columns")}
     for table in (*reference.TABLES, *facts.FACTS, *facts.CYCLE_FACTS, *facts.OPS):
         for column in table.columns:
             assert found[table.schema, table.name, column.name] == promised[column.type]
@@ -124,7 +104,7 @@ def test_processes_that_start_at_once_migrate_once(empty_postgres_url: str) -> N
     with ProcessPoolExecutor(3, mp_context=multiprocessing.get_context("spawn")) as pool:
         done = list(pool.map(upgrade, [empty_postgres_url] * 3))
     assert sorted(done) == [False, False, True]
-    assert len(_catalog(empty_postgres_url, "columns")) > 100
+    assert len(catalog(empty_postgres_url, "columns")) > 100
 
 
 def test_a_session_that_waited_sees_what_another_migrated_also_among_many_sessions(
