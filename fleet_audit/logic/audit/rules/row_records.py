@@ -15,7 +15,7 @@ Record = dict[str, Any]
 
 
 class RowRecords:
-    """The rows of a frame by id. A conversion costs as much for one row as for 500, so many ids are asked for at once.
+    """The rows of a frame by id. A conversion costs as much for none or one as for 500: many ids are asked for at once.
 
     The dictionaries are shared: a caller does not change them.
     """
@@ -29,7 +29,8 @@ class RowRecords:
         """Those rows by their id, in the order of the frame; an id that the frame does not hold is skipped."""
         wanted = {self._at[row_id]: row_id for row_id in ids if row_id in self._at}
         new = sorted(wanted.keys() - self._known.keys())
-        self._known.update(zip(new, self._frame.iloc[new].to_dict("records"), strict=True))
+        if new:
+            self._known.update(zip(new, self._frame.iloc[new].to_dict("records"), strict=True))
         return {wanted[at]: self._known[at] for at in sorted(wanted)}
 
 
