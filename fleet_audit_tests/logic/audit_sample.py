@@ -12,7 +12,7 @@ from fleet_audit.logic.audit.clock_offsets import minute_offsets, shifted_for_ma
 from fleet_audit.logic.audit.findings import complete
 from fleet_audit.logic.audit.matching import match
 from fleet_audit.logic.audit.night_shifts import repair_dates, trips_of_next_day
-from fleet_audit.logic.audit.repeats import duplicates, of_another_carrier
+from fleet_audit.logic.audit.repeats import duplicates, of_another_carrier, writers
 from fleet_audit.logic.audit.rules.day.context import AuditDay
 from fleet_audit.logic.audit.rules.registry import DAY_RULES
 from fleet_audit.logic.devices.device_health import DeviceDay
@@ -118,6 +118,9 @@ def audit(trips: list[dict], runs: list[dict], spans: list[dict] | None = None, 
     whole = [span("00:00", "24:00", plate=plate) for plate in sorted(plates)]
     watched = whole if spans is None else spans
     seen = sorted({row["plate"] for row in watched if row["source"] == "positions"})
+    owned = pd.concat([VEHICLES.assign(operational_date=day) for day in sorted({DAY, *matched["operational_date"]})])
+    foreign = set(matched.loc[of_another_carrier(matched, owned), "declared_run_id"])
+    repeats = duplicates(matched, foreign, DEFAULT_PARAMETERS)
     offsets = minute_offsets(matched, trip_table, DEFAULT_PARAMETERS)
     devices = changed.get("devices") or devices_of([], [{"device_id": f"D-{plate}", "plate": plate} for plate in seen])
     context = AuditDay(
@@ -126,9 +129,9 @@ def audit(trips: list[dict], runs: list[dict], spans: list[dict] | None = None, 
         runs=matched,
         matching=match(
             trip_table, shifted_for_matching(matched, offsets, devices.health), CONTRACTS, DEFAULT_PARAMETERS,
-            set(duplicates(matched, VEHICLES, DEFAULT_PARAMETERS)["later"]),
+            set(repeats["later"]),
             trips_of_next_day(matched, trip_table, DEFAULT_PARAMETERS),
-            set(matched.loc[of_another_carrier(matched, VEHICLES), "declared_run_id"]),
+            writers(matched, foreign, repeats),
         ),
         clock_offsets=offsets,
         legs=empty_frame(lake.LEGS),
@@ -147,6 +150,7 @@ def audit(trips: list[dict], runs: list[dict], spans: list[dict] | None = None, 
                                              for row in runs))["rate_brl_per_km"],
         }),
         parameters=DEFAULT_PARAMETERS,
+        foreign_runs=foreign,
     )  # fmt: skip
     return replace(context, **changed)  # type: ignore[arg-type]
 

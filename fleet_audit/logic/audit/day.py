@@ -18,7 +18,7 @@ from fleet_audit.logic.audit.incomplete import no_incomplete_days
 from fleet_audit.logic.audit.matching import match
 from fleet_audit.logic.audit.night_shifts import repair_dates, trips_of_next_day
 from fleet_audit.logic.audit.not_tested import rules_not_tested
-from fleet_audit.logic.audit.repeats import duplicates, of_another_carrier
+from fleet_audit.logic.audit.repeats import duplicates, of_another_carrier, writers
 from fleet_audit.logic.audit.rules.day.context import AuditDay
 from fleet_audit.logic.audit.rules.day.doubt import matches_with_unseen_km
 from fleet_audit.logic.audit.rules.registry import DAY_RULES
@@ -108,14 +108,22 @@ def day_context(inputs: DayInputs, reference: Reference, parameters: ParameterSe
     runs = repair_dates(inputs.runs, trips, reference.shifts, vehicles, parameters)
     offsets = minute_offsets(runs, trips, parameters)
     at_device_time = shifted_for_matching(runs, offsets, inputs.devices.health)
-    repeats = set(duplicates(runs, vehicles, parameters)["later"])
-    postponed = trips_of_next_day(runs, trips, parameters)
-    foreign = set(runs.loc[of_another_carrier(runs, vehicles), "declared_run_id"])
+    owned = reference.vehicles_on_days(runs["operational_date"].unique())
+    foreign = set(runs.loc[of_another_carrier(runs, owned), "declared_run_id"])
+    repeats = duplicates(runs, foreign, parameters)
     return AuditDay(
         day=day,
         trips=trips,
         runs=runs,
-        matching=match(trips, at_device_time, reference.contracts, parameters, repeats, postponed, foreign),
+        matching=match(
+            trips,
+            at_device_time,
+            reference.contracts,
+            parameters,
+            set(repeats["later"]),
+            trips_of_next_day(runs, trips, parameters),
+            writers(runs, foreign, repeats),
+        ),
         clock_offsets=offsets,
         incomplete=inputs.incomplete,
         legs=inputs.legs,
@@ -128,12 +136,11 @@ def day_context(inputs: DayInputs, reference: Reference, parameters: ParameterSe
         vehicles=vehicles,
         contracts=reference.contracts,
         exceptions=reference.exceptions,
-        run_rates=rates_for_runs(
-            runs, reference.vehicles_on_days(runs["operational_date"].unique()), reference.tariffs
-        ),
+        run_rates=rates_for_runs(runs, owned, reference.tariffs),
         parameters=parameters,
         reference_changes=reference.reference_changes,
         reference=reference,
+        foreign_runs=foreign,
     )
 
 

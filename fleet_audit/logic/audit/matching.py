@@ -5,8 +5,9 @@ The day of a run is decided before, in `night_shifts`; what a divergence proves,
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -46,7 +47,7 @@ def match(
     parameters: ParameterSet,
     repeats: Collection[str] = (),
     postponed: Collection[str] = (),
-    foreign: Collection[str] = (),
+    writers: Mapping[str, str] = MappingProxyType({}),
 ) -> Matching:
     """Links trips and runs of each plate and compares every connected group.
 
@@ -68,7 +69,7 @@ def match(
             group's declared km, so that the same claim is not a divergence as well.
         postponed: trip_id of trips whose group belongs to the day after their own at the earliest
             (`night_shifts.trips_of_next_day`).
-        foreign: declared_run_id of runs that another carrier than the vehicle's wrote (`repeats.of_another_carrier`).
+        writers: declared_run_id → carrier of runs that another one than the vehicle's wrote (`repeats.writers`).
     """
     trips = trips.sort_values(["plate", "started_at", "trip_id"], kind="stable").reset_index(drop=True)
     trips = trips.assign(
@@ -77,8 +78,8 @@ def match(
     runs = runs.sort_values(["plate", "started_at", "declared_run_id"], kind="stable").reset_index(drop=True)
     runs = runs.assign(group_date=as_days(runs["operational_date"]))
     is_repeat = runs["declared_run_id"].isin(list(repeats))
-    writer = runs["carrier_code"].where(runs["declared_run_id"].isin(list(foreign)) & ~is_repeat, "")
-    pairs = _linked_by_writer(trips, runs, writer.to_numpy(dtype=object), parameters)
+    writer = np.array([writers.get(key, "") for key in runs["declared_run_id"]], dtype=object)
+    pairs = _linked_by_writer(trips, runs, writer, parameters)
     links = pd.DataFrame(
         {
             "trip_id": trips["trip_id"].to_numpy()[pairs["trip"]],
@@ -206,7 +207,10 @@ def _groups(
     )
     table["carrier_code"] = table["writer"].where(table["writer"].notna(), table["carrier_code"])
     table["trip_ids"] = _ids_of_groups(members[~members["is_run"]], table.index)
-    table["declared_run_ids"] = _ids_of_groups(members[members["is_run"]], table.index)
+    # those that repeat another, perhaps another carrier's, come last: findings are about the first
+    of_runs = members[members["is_run"]]
+    of_runs = of_runs.iloc[np.argsort(of_runs["writer"].isna().to_numpy(), kind="stable")]
+    table["declared_run_ids"] = _ids_of_groups(of_runs, table.index)
     table["match_id"] = [
         stable_id("match", *sorted(trip_ids), "|", *sorted(run_ids))
         for trip_ids, run_ids in zip(table["trip_ids"], table["declared_run_ids"], strict=True)

@@ -5,6 +5,8 @@ The finding about them is D08 in `rules.day.declarations.declared`; matching cou
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 import pandas as pd
 
@@ -17,12 +19,12 @@ from fleet_audit.logic.reference.named_places import plain_place
 _PLACES = ("origin_code", "destination_code", "origin_text", "destination_text")
 
 
-def duplicates(runs: pd.DataFrame, vehicles: pd.DataFrame, parameters: ParameterSet) -> pd.DataFrame:
+def duplicates(runs: pd.DataFrame, foreign: Collection[str], parameters: ParameterSet) -> pd.DataFrame:
     """Runs that repeat an earlier one, each with the nearest: later, earlier (declared_run_id), apart_s, is_nowhere.
 
-    Of runs of two carriers the one of the vehicle's own carrier (`vehicles`: plate, carrier_code) is the earlier,
-    whenever it starts and whatever its number: another carrier sent the runs of a bus that is not its own, and the
-    owner was accused of declaring them twice. is_foreign: such a later one.
+    Of runs of two carriers the one of the vehicle's own carrier (not of `foreign`) is the earlier, whenever it starts
+    and whatever its number: another carrier sent the runs of a bus that is not its own, and the owner was accused of
+    declaring them twice. is_foreign: such a later one.
 
     Places are the same when their codes or their texts, folded and without stray dots, are, or both are empty. A run
     that begins when the other is over and whose reading continues the other's is the next run, not the same again. Runs
@@ -59,7 +61,7 @@ def duplicates(runs: pd.DataFrame, vehicles: pd.DataFrame, parameters: Parameter
     read = [sound[name].to_numpy(dtype=float, na_value=np.nan) for name in READINGS]
     is_same_reading = np.logical_and(*(km[first] == km[second] for km in read))
     is_other_night = (written[first] != written[second]) & ~is_same_reading
-    is_foreign = of_another_carrier(runs, vehicles)
+    is_foreign = runs["declared_run_id"].isin(list(foreign)).to_numpy(dtype=bool)
     is_turned = is_foreign[first] & ~is_foreign[second]
     later, earlier = np.where(is_turned, first, second), np.where(is_turned, second, first)
     found = pd.DataFrame(
@@ -81,11 +83,39 @@ def duplicates(runs: pd.DataFrame, vehicles: pd.DataFrame, parameters: Parameter
     return found.drop(columns=["at", "of"]).reset_index(drop=True)
 
 
-def of_another_carrier(runs: pd.DataFrame, vehicles: pd.DataFrame) -> np.ndarray:
-    """Whether another carrier than the vehicle's wrote each run; not where either is unknown."""
-    owners = runs["plate"].map(dict(zip(vehicles["plate"], vehicles["carrier_code"], strict=True)))
-    is_known = runs["carrier_code"].notna() & owners.notna()
-    return (is_known & (runs["carrier_code"].astype(object) != owners)).to_numpy(dtype=bool)
+def of_another_carrier(rows: pd.DataFrame, registered: pd.DataFrame) -> np.ndarray:
+    """Whether the carrier of each row (plate, operational_date, carrier_code) is not the vehicle's on its day.
+
+    Not where either is unknown.
+    """
+    keys = ["plate", "day"]
+    owners, asked = (
+        pd.DataFrame(
+            {
+                "plate": frame["plate"].to_numpy(dtype=object),
+                "day": as_days(frame["operational_date"]),
+                "carrier_code": frame["carrier_code"].to_numpy(dtype=object),
+            }
+        )
+        for frame in (registered, rows)
+    )
+    found = asked.merge(owners.drop_duplicates(keys, keep="last"), on=keys, how="left", suffixes=("", "_owner"))
+    is_known = found["carrier_code"].notna() & found["carrier_code_owner"].notna()
+    is_other: np.ndarray = (is_known & (found["carrier_code"] != found["carrier_code_owner"])).to_numpy(dtype=bool)
+    return is_other
+
+
+def writers(runs: pd.DataFrame, foreign: Collection[str], repeats: pd.DataFrame) -> dict[str, str]:
+    """declared_run_id → carrier of the `foreign` runs; a repeat has that of the run that it repeats, "" if its owner's.
+
+    `repeats` are the `duplicates` of the runs.
+    """
+    chosen = runs[runs["declared_run_id"].isin(list(foreign))]
+    found = dict(zip(chosen["declared_run_id"], chosen["carrier_code"], strict=True))
+    for repeat in repeats.itertuples():  # in order of start: what a repeat of a repeat names is known
+        if repeat.later in found:
+            found[repeat.later] = found.get(repeat.earlier, "")
+    return found
 
 
 def folded_places(texts: pd.Series) -> np.ndarray:

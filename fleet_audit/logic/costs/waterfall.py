@@ -174,10 +174,8 @@ def _accusations(
     disallowed = found[found["amount"] == "disallowed_brl"]
     of_day = disallowed[disallowed["rule_id"] == "D02"]
     of_cycle = disallowed[disallowed["rule_id"] == "D03"]
-    days = set(zip(of_day["plate"], of_day["operational_date"], strict=True))
-    in_day = np.array(
-        [key in days for key in zip(groups["plate"], groups["operational_date"], strict=True)], dtype=bool
-    )
+    accused_days = pd.MultiIndex.from_frame(of_day[[*VEHICLE, "operational_date"]].astype(object).fillna(""))
+    in_day = pd.MultiIndex.from_frame(groups[[*VEHICLE, "operational_date"]].astype(object)).isin(accused_days)
     in_day &= ~groups["match_id"].isin(uncounted_groups(of_day)).to_numpy()
     accused = pd.MultiIndex.from_frame(of_cycle[VEHICLE].astype(object).fillna(""))
     in_cycle = pd.MultiIndex.from_frame(groups[VEHICLE].astype(object)).isin(accused)

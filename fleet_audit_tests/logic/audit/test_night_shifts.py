@@ -315,7 +315,7 @@ def test_two_nights_with_empty_cells_are_no_run_declared_twice() -> None:
     cells = {"odometer_start_km": "0", "odometer_end_km": "0"}
     early = run("R", "23:58", "23:59", origin_text="USINA", destination_text="FRENTE", **cells)
     late = run("S", "00:02", "00:40", day=NEXT, origin_text="USINA", destination_text="FRENTE", **cells)
-    assert duplicates(runs_frame(early, late), VEHICLES, DEFAULT_PARAMETERS).empty
+    assert duplicates(runs_frame(early, late), (), DEFAULT_PARAMETERS).empty
 
 
 def test_a_night_that_nothing_places_is_in_doubt_and_has_no_trip_of_the_night_before() -> None:

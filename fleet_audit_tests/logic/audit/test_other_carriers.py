@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from fleet_audit.logic.audit.cycle import find_in_cycle
+from fleet_audit.logic.audit.day import DayInputs, day_context
 from fleet_audit.logic.audit.findings import find, held_runs
 from fleet_audit.logic.audit.incidents.causes import with_roots
 from fleet_audit.logic.audit.not_tested import rules_not_tested
@@ -21,13 +22,30 @@ from fleet_audit.logic.audit.rules.registry import CYCLE_RULES
 from fleet_audit.logic.audit.scoring import score
 from fleet_audit.logic.costs.amounts import vehicle_day_amounts
 from fleet_audit.logic.costs.waterfall import CycleFacts, waterfall, waterfall_rows
-from fleet_audit.schema import facts, reference
+from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
+from fleet_audit.logic.reference.reference import Reference
+from fleet_audit.schema import facts, lake, reference
+from fleet_audit.schema.derive import empty_frame
 from fleet_audit_tests.logic.audit.rules.test_cycle import DAYS, a_cycle, declared, fact_rows, found, worked
-from fleet_audit_tests.logic.audit_sample import DAY, OTHER, PLATE, audit, costs_frame, run, trip
+from fleet_audit_tests.logic.audit_sample import (
+    DAY,
+    OTHER,
+    PLATE,
+    ZONE,
+    audit,
+    costs_frame,
+    devices_of,
+    run,
+    runs_frame,
+    span,
+    trip,
+    trips_frame,
+)
 from fleet_audit_tests.logic.frames import rows
 
 UNKNOWN = "CCC3C33"
 WRITERS = {PLATE: "CONLOG", OTHER: "VIASUL", UNKNOWN: "VIASUL"}
+SAME_PLACES = {"origin_text": "A", "destination_text": "B"}
 BY_READINGS = {"route_km": "40", "odometer_start_km": "100", "odometer_end_km": "130"}
 
 
@@ -127,6 +145,68 @@ def test_a_run_with_a_wrong_plate_accuses_no_carrier_of_the_sum_of_both() -> Non
     assert (row["rule_id"], row["declared_run_id"]) == ("D06", "B")
     other = audit(trips, [own, {**foreign, "carrier_code": "CONLOG"}], costs=priced(trips))
     assert carriers_of(other, "D01") == {PLATE: "CONLOG"}
+
+
+@pytest.mark.parametrize("again", ["VIASUL", "AZUL"])
+def test_a_run_of_another_carrier_that_is_sent_twice_is_held_once_and_owed_to_nobody(again: str) -> None:
+    """The repeat alone was linked to the trip: D04 owed the trip to it, and no trip was left for its original."""
+    trips = [trip("T", "07:00", "08:00")]
+    runs = [run(key, "07:00", "08:00", carrier_code=writer, **SAME_PLACES) for key, writer in
+            (("X1", "VIASUL"), ("X2", again))]  # fmt: skip
+    context = audit(trips, runs, costs=priced(trips))
+    found_here = find(context).query("rule_id != 'Q02'")
+    assert found_here[["rule_id", "carrier_code", "declared_run_id"]].to_numpy().tolist() == [["D08", again, "X2"]]
+    assert held_runs(context)[["declared_run_id", "reason"]].to_numpy().tolist() == [["X1", "other_carrier"]]
+
+
+def test_what_the_owner_declares_above_its_trip_accuses_no_carrier_that_repeats_its_run() -> None:
+    """The repeat begins two minutes before: it stood first in the group, and D01 and D02 named its carrier."""
+    trips = [trip("T", "07:00", "08:00")]
+    own, again = run("A", "07:00", "08:00", "40", **SAME_PLACES), run("B", "06:58", "08:00", "40", **SAME_PLACES)
+    context = audit(trips, [own, {**again, "carrier_code": "VIASUL"}], costs=priced(trips))
+    accused = {rule: carriers_of(context, rule)[PLATE] for rule in ("D01", "D02", "D08")}
+    assert accused == {"D01": "CONLOG", "D02": "CONLOG", "D08": "VIASUL"}
+
+
+def test_a_day_that_another_carrier_exceeds_disallows_nothing_of_the_owners() -> None:
+    trips = [trip("T", "07:00", "08:00"), trip("U", "10:00", "11:00")]
+    runs = [run("A", "07:00", "08:00", "30.5"), run("B", "10:00", "11:00", "60", carrier_code="VIASUL")]
+    context = audit(trips, runs, costs=priced(trips))
+    findings, held = find(context), held_runs(context)
+    assert carriers_of(context, "D02") == {PLATE: "VIASUL"}
+    lines = waterfall(waterfall_rows(CycleFacts(context.trips, context.costs, context.groups, held, findings)))
+    own = lines.set_index("carrier_code").loc["CONLOG"]
+    assert (own["disallowed_brl"], own["tolerance_brl"]) == (Decimal("0.00"), Decimal("-2.45"))
+
+
+def test_a_run_of_the_day_before_a_sale_takes_no_trip_of_the_buyers() -> None:
+    """By the register of the day after a sale each carrier's runs of the other day are not another's.
+
+    The buyer's run counted as another carrier's on the day before: the seller's phantom, ten minutes earlier, took its
+    trip, and neither day held it.
+    """
+    before = DAY - pd.Timedelta(days=1)
+    vehicle = {"plate": PLATE, "unit_code": "UCP"}
+    terms = rows(reference.VEHICLES, {**vehicle, "carrier_code": "CONLOG", "valid_from": "2025-01-01", "valid_to":
+                 str(before)}, {**vehicle, "carrier_code": "VIASUL", "valid_from": str(DAY)})  # fmt: skip
+    known = Reference.of({"vehicles": terms, "units": rows(reference.UNITS, {"unit_code": "UCP", "timezone": ZONE})})
+    runs = [run("A", "23:35", "23:58", day=before), run("B", "00:04", "00:50", carrier_code="VIASUL")]
+    seen = rows(lake.OBSERVED_SPANS, span("00:00", "24:00", day=before), span("00:00", "24:00"))
+    held = {}
+    for day in (before, DAY):
+        inputs = DayInputs(
+            day,
+            trips_frame(trip("T", "00:04", "00:50", carrier_code="VIASUL")),
+            empty_frame(lake.LEGS),
+            seen,
+            empty_frame(lake.DWELL_COUNTS),
+            devices_of(),
+            runs_frame(*runs),
+            empty_frame(lake.STAGING_NOTES),
+        )
+        of_day = held_runs(day_context(inputs, known, DEFAULT_PARAMETERS))
+        held[day] = dict(zip(of_day["declared_run_id"], of_day["reason"], strict=True))
+    assert held == {before: {"A": "phantom"}, DAY: {}}
 
 
 @pytest.mark.parametrize("later", ["08:09", "08:02"])

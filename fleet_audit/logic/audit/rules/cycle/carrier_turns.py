@@ -1,5 +1,4 @@
-"""Vehicles that changed their carrier within a cycle, which of its carriers each of their rows belongs to, and the rows
-of carriers that did not have the vehicle.
+"""Vehicles that changed their carrier within a cycle, and which of its carriers each of their rows belongs to.
 
 Rules that are judged by carrier name it with `Rule.is_by_carrier`.
 """
@@ -41,28 +40,6 @@ def turn_of(rows: pd.DataFrame, turns: pd.DataFrame) -> np.ndarray:
     found = pd.merge_asof(asked, known, on="day", by="plate").sort_values("at")
     turn: np.ndarray = found["turn"].fillna(0).to_numpy(dtype=np.int64)
     return turn
-
-
-def of_another_carrier(rows: pd.DataFrame, registered: pd.DataFrame) -> np.ndarray:
-    """Whether the carrier of each row (plate, operational_date, carrier_code) is not the vehicle's on its day.
-
-    Not where either is unknown.
-    """
-    keys = ["plate", "day"]
-    owners, asked = (
-        pd.DataFrame(
-            {
-                "plate": frame["plate"].to_numpy(dtype=object),
-                "day": as_days(frame["operational_date"]),
-                "carrier_code": frame["carrier_code"].to_numpy(dtype=object),
-            }
-        )
-        for frame in (registered, rows)
-    )
-    found = asked.merge(owners.drop_duplicates(keys, keep="last"), on=keys, how="left", suffixes=("", "_owner"))
-    is_known = found["carrier_code"].notna() & found["carrier_code_owner"].notna()
-    is_other: np.ndarray = (is_known & (found["carrier_code"] != found["carrier_code_owner"])).to_numpy(dtype=bool)
-    return is_other
 
 
 def turn_of_lines(lines: pd.DataFrame, registered: pd.DataFrame, turns: pd.DataFrame) -> np.ndarray:

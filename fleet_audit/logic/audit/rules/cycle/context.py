@@ -15,13 +15,9 @@ import numpy as np
 import pandas as pd
 
 from fleet_audit.logic.audit.incomplete import no_incomplete_days
+from fleet_audit.logic.audit.repeats import of_another_carrier
 from fleet_audit.logic.audit.rules import sentences
-from fleet_audit.logic.audit.rules.cycle.carrier_turns import (
-    carrier_turns,
-    of_another_carrier,
-    turn_of,
-    turn_of_lines,
-)
+from fleet_audit.logic.audit.rules.cycle.carrier_turns import carrier_turns, turn_of, turn_of_lines
 from fleet_audit.logic.audit.rules.row_records import Record, TripAndRunRecords
 from fleet_audit.logic.devices.driving import Driving, driving
 from fleet_audit.logic.primitives.cycles import ONE_DAY, Cycle, as_days, cycle_days

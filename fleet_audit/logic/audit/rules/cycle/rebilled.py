@@ -10,8 +10,8 @@ from decimal import Decimal
 import pandas as pd
 
 from fleet_audit.logic.audit.bulletin_numbers import NUMBER_KEY, with_number_series
+from fleet_audit.logic.audit.repeats import of_another_carrier
 from fleet_audit.logic.audit.rules import sentences
-from fleet_audit.logic.audit.rules.cycle.carrier_turns import of_another_carrier
 from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
 from fleet_audit.logic.audit.rules.cycle.needs import RUNS_IN_CYCLE
 from fleet_audit.logic.audit.rules.draft import WRITTEN_CONFIDENCE, Draft

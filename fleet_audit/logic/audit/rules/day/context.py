@@ -17,7 +17,7 @@ import pandas as pd
 from fleet_audit.logic.audit.clock_offsets import no_clock_offsets, plates_with_suspected_hours
 from fleet_audit.logic.audit.incomplete import no_incomplete_days
 from fleet_audit.logic.audit.matching import Matching
-from fleet_audit.logic.audit.repeats import duplicates, of_another_carrier
+from fleet_audit.logic.audit.repeats import duplicates
 from fleet_audit.logic.audit.rules.day.dwell_odometer import counted_in_dwells
 from fleet_audit.logic.audit.rules.day.gaps import touches, without_complete
 from fleet_audit.logic.audit.rules.day.observed import observed_time
@@ -78,6 +78,7 @@ class AuditDay(TripAndRunRecords):
         incomplete: days on which a source is incomplete by our own fault (`incomplete.incomplete_sources`).
         clock_offsets: vehicle-days whose clock is off by minutes (see `clock_offsets.minute_offsets`).
         reference: all reference tables, for rules that compare with a plan, a shift, a route or a place.
+        foreign_runs: runs that another carrier than the vehicle's on their day wrote (`repeats.of_another_carrier`).
     """
 
     day: dt.date
@@ -100,6 +101,7 @@ class AuditDay(TripAndRunRecords):
     incomplete: pd.DataFrame = field(default_factory=no_incomplete_days)
     clock_offsets: pd.DataFrame = field(default_factory=no_clock_offsets)
     reference: Reference = field(default_factory=partial(Reference.of, {}))
+    foreign_runs: set[str] = field(default_factory=set)
 
     @property
     def identity(self) -> dt.date:
@@ -128,7 +130,7 @@ class AuditDay(TripAndRunRecords):
     @cached_property
     def repeated_runs(self) -> pd.DataFrame:
         """`repeats.duplicates` of the runs."""
-        return duplicates(self.runs, self.vehicles, self.parameters)
+        return duplicates(self.runs, self.foreign_runs, self.parameters)
 
     @cached_property
     def groups(self) -> pd.DataFrame:
@@ -141,11 +143,6 @@ class AuditDay(TripAndRunRecords):
                 for name in members
             }
         )
-
-    @cached_property
-    def foreign_runs(self) -> set[str]:
-        """Runs that another carrier than the vehicle's wrote."""
-        return set(self.runs.loc[of_another_carrier(self.runs, self.vehicles), "declared_run_id"])
 
     @cached_property
     def foreign_groups(self) -> pd.Series:

@@ -270,7 +270,7 @@ _ROAD_OF_DAY = VehicleNeed(
 RULES = (
     Rule(
         "D01",
-        "7",
+        "8",
         "H",
         "Declarado acima do medido, viagem",
         "Um grupo de atas declara mais km do que as viagens medidas no mesmo horário, acima da tolerância.",
@@ -294,7 +294,7 @@ RULES = (
     ),
     Rule(
         "D02",
-        "9",
+        "10",
         "C",
         "Declarado acima do medido, dia do veículo",
         "A soma do dia do veículo declara mais km do que a medida nas mesmas corridas, acima da tolerância.",
@@ -318,7 +318,7 @@ RULES = (
     ),
     Rule(
         "D04",
-        "6",
+        "7",
         "M",
         "Declarado abaixo do medido",
         "Um grupo de atas declara menos km do que as viagens medidas no mesmo horário, acima da tolerância.",
