@@ -18,7 +18,7 @@ from fleet_audit.logic.audit.incomplete import no_incomplete_days
 from fleet_audit.logic.audit.matching import match
 from fleet_audit.logic.audit.night_shifts import repair_dates, trips_of_next_day
 from fleet_audit.logic.audit.not_tested import rules_not_tested
-from fleet_audit.logic.audit.repeats import duplicates, of_another_carrier, writers
+from fleet_audit.logic.audit.repeats import duplicates, of_another_carrier, with_known_carriers, writers
 from fleet_audit.logic.audit.rules.day.context import AuditDay
 from fleet_audit.logic.audit.rules.day.doubt import matches_with_unseen_km
 from fleet_audit.logic.audit.rules.registry import DAY_RULES
@@ -106,9 +106,10 @@ def day_context(inputs: DayInputs, reference: Reference, parameters: ParameterSe
     day, trips = inputs.day, inputs.trips
     vehicles = _vehicles(day, trips, inputs.runs, reference)
     runs = repair_dates(inputs.runs, trips, reference.shifts, vehicles, parameters)
+    owned = reference.vehicles_on_days(runs["operational_date"].unique())
+    runs = with_known_carriers(runs, owned, reference.carrier_codes)
     offsets = minute_offsets(runs, trips, parameters)
     at_device_time = shifted_for_matching(runs, offsets, inputs.devices.health)
-    owned = reference.vehicles_on_days(runs["operational_date"].unique())
     foreign = set(runs.loc[of_another_carrier(runs, owned), "declared_run_id"])
     repeats = duplicates(runs, foreign, parameters)
     return AuditDay(

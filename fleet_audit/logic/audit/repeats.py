@@ -83,6 +83,20 @@ def duplicates(runs: pd.DataFrame, foreign: Collection[str], parameters: Paramet
     return found.drop(columns=["at", "of"]).reset_index(drop=True)
 
 
+def with_known_carriers(runs: pd.DataFrame, registered: pd.DataFrame, known: Collection[str]) -> pd.DataFrame:
+    """The runs; an EMPRESA that is the code of no `known` carrier is the vehicle's own on the run's day, if it has one.
+
+    A carrier that wrote its name otherwise than the register has it was another one: all its runs were held.
+    """
+    keys = ["plate", "operational_date"]
+    owners = registered.astype({"plate": object, "operational_date": object}).drop_duplicates(keys, keep="last")
+    asked = pd.MultiIndex.from_frame(runs[keys].astype(object))
+    owner = pd.Series(owners.set_index(keys)["carrier_code"].reindex(asked).to_numpy(dtype=object), index=runs.index)
+    written = runs["carrier_code"].astype(object)
+    is_unknown = written.notna() & ~written.isin(list(known)) & owner.notna()
+    return runs.assign(carrier_code=written.mask(is_unknown, owner).astype(runs["carrier_code"].dtype))
+
+
 def of_another_carrier(rows: pd.DataFrame, registered: pd.DataFrame) -> np.ndarray:
     """Whether the carrier of each row (plate, operational_date, carrier_code) is not the vehicle's on its day.
 

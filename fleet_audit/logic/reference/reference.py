@@ -59,6 +59,12 @@ class Reference:
         """The frames by table name."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
+    @property
+    def carrier_codes(self) -> set[str]:
+        """Codes of the carriers that any table names."""
+        named = (frame["carrier_code"].dropna() for frame in (self.carriers, self.vehicles, self.contracts))
+        return {code for codes in named for code in codes}
+
     def vehicles_on(self, day: dt.date) -> pd.DataFrame:
         """One row per plate with a valid row on the day, its contract and zone: `validity.vehicles_on`."""
         return self._kept("vehicles", day, lambda: vehicles_on(self.vehicles, self.contracts, self.units, day))

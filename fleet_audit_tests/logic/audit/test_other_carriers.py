@@ -5,6 +5,7 @@ Each rule on three vehicles: one declared by its own carrier (CONLOG), one by VI
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from dataclasses import replace
 from decimal import Decimal
@@ -45,6 +46,7 @@ from fleet_audit_tests.logic.frames import rows
 
 UNKNOWN = "CCC3C33"
 WRITERS = {PLATE: "CONLOG", OTHER: "VIASUL", UNKNOWN: "VIASUL"}
+BEFORE = DAY - dt.timedelta(days=1)
 SAME_PLACES = {"origin_text": "A", "destination_text": "B"}
 BY_READINGS = {"route_km": "40", "odometer_start_km": "100", "odometer_end_km": "130"}
 
@@ -179,34 +181,45 @@ def test_a_day_that_another_carrier_exceeds_disallows_nothing_of_the_owners() ->
     assert (own["disallowed_brl"], own["tolerance_brl"]) == (Decimal("0.00"), Decimal("-2.45"))
 
 
-def test_a_run_of_the_day_before_a_sale_takes_no_trip_of_the_buyers() -> None:
-    """By the register of the day after a sale each carrier's runs of the other day are not another's.
-
-    The buyer's run counted as another carrier's on the day before: the seller's phantom, ten minutes earlier, took its
-    trip, and neither day held it.
-    """
-    before = DAY - pd.Timedelta(days=1)
+def sold_bus(day: dt.date, trips: list[dict], runs: list[dict]) -> AuditDay:
+    """A day of a bus of CONLOG that VIASUL has since DAY, watched from end to end."""
     vehicle = {"plate": PLATE, "unit_code": "UCP"}
     terms = rows(reference.VEHICLES, {**vehicle, "carrier_code": "CONLOG", "valid_from": "2025-01-01", "valid_to":
-                 str(before)}, {**vehicle, "carrier_code": "VIASUL", "valid_from": str(DAY)})  # fmt: skip
-    known = Reference.of({"vehicles": terms, "units": rows(reference.UNITS, {"unit_code": "UCP", "timezone": ZONE})})
-    runs = [run("A", "23:35", "23:58", day=before), run("B", "00:04", "00:50", carrier_code="VIASUL")]
-    seen = rows(lake.OBSERVED_SPANS, span("00:00", "24:00", day=before), span("00:00", "24:00"))
-    held = {}
-    for day in (before, DAY):
-        inputs = DayInputs(
-            day,
-            trips_frame(trip("T", "00:04", "00:50", carrier_code="VIASUL")),
-            empty_frame(lake.LEGS),
-            seen,
-            empty_frame(lake.DWELL_COUNTS),
-            devices_of(),
-            runs_frame(*runs),
-            empty_frame(lake.STAGING_NOTES),
-        )
-        of_day = held_runs(day_context(inputs, known, DEFAULT_PARAMETERS))
-        held[day] = dict(zip(of_day["declared_run_id"], of_day["reason"], strict=True))
-    assert held == {before: {"A": "phantom"}, DAY: {}}
+                 str(BEFORE)}, {**vehicle, "carrier_code": "VIASUL", "valid_from": str(DAY)})  # fmt: skip
+    units = rows(reference.UNITS, {"unit_code": "UCP", "timezone": ZONE})
+    inputs = DayInputs(
+        day,
+        trips_frame(*trips),
+        empty_frame(lake.LEGS),
+        rows(lake.OBSERVED_SPANS, span("00:00", "24:00", day=BEFORE), span("00:00", "24:00")),
+        empty_frame(lake.DWELL_COUNTS),
+        devices_of(),
+        runs_frame(*runs),
+        empty_frame(lake.STAGING_NOTES),
+    )
+    return day_context(inputs, Reference.of({"vehicles": terms, "units": units}), DEFAULT_PARAMETERS)
+
+
+def test_a_run_of_the_day_before_a_sale_takes_no_trip_of_the_buyers() -> None:
+    """By the register of the day after a sale the buyer's run was another carrier's on the day before.
+
+    The seller's phantom, minutes earlier, took its trip, and neither day held it.
+    """
+    trips = [trip("T", "00:04", "00:50", carrier_code="VIASUL")]
+    runs = [run("A", "23:35", "23:58", day=BEFORE), run("B", "00:04", "00:50", carrier_code="VIASUL")]
+    held = [held_runs(sold_bus(day, trips, runs)) for day in (BEFORE, DAY)]
+    assert [rows_of[["declared_run_id", "reason"]].to_numpy().tolist() for rows_of in held] == [[["A", "phantom"]], []]
+
+
+@pytest.mark.parametrize(("written", "writer"), [("Via Sul Ltda.", "VIASUL"), ("CONLOG", "CONLOG"), (None, None)])
+def test_a_carriers_name_that_the_register_does_not_have_is_that_of_the_vehicles(
+    written: str | None, writer: str | None
+) -> None:
+    trips = [trip("T", "07:00", "08:00", carrier_code="VIASUL")]
+    context = sold_bus(DAY, trips, [run("A", "07:00", "08:00", carrier_code=written)])
+    assert [*context.runs["carrier_code"].astype(object).where(context.runs["carrier_code"].notna(), None)] == [writer]
+    assert context.foreign_runs == ({"A"} if writer == "CONLOG" else set())
+    assert [*context.groups["carrier_code"]] == [writer or "VIASUL"]
 
 
 @pytest.mark.parametrize("later", ["08:09", "08:02"])
