@@ -16,6 +16,8 @@ import pandas as pd
 from fleet_audit.closing.frozen_rows import ROWS_OF_A_CYCLE, day_rows, rows_of_cycle
 from fleet_audit.errors import PermanentError
 from fleet_audit.ingest.journal import FOLDER
+from fleet_audit.logic.closing.manifest import LATER_KEYS
+from fleet_audit.logic.primitives.identity import stable_ids
 from fleet_audit.schema import facts
 from fleet_audit.schema.model import Table
 from fleet_audit.storage.lake import Lake
@@ -104,10 +106,19 @@ def restore_closes(lake: Lake, warehouse: Warehouse) -> list[dict[str, Any]]:
             lake.put_bytes(record["manifest_path"], content)
             for table in frozen_tables() if record["status"] == "final" else ():
                 if lake.exists(_rows_path(folder, table)):  # closed before the table existed
-                    warehouse.upsert(table, lake.read_table(_rows_path(folder, table), table))
+                    warehouse.upsert(table, _frozen_rows(lake, _rows_path(folder, table), table))
             warehouse.upsert(facts.CYCLE_CLOSES, pd.DataFrame([record]))
             manifests.append(json.loads(content))
     return manifests
+
+
+def _frozen_rows(lake: Lake, path: str, table: Table) -> pd.DataFrame:
+    """The rows of a close; a key that those of an older one lack is computed again."""
+    if table.full_name not in LATER_KEYS:
+        return lake.read_table(path, table)
+    name, columns = LATER_KEYS[table.full_name]
+    rows = lake.read_table(path, table, [column for column in table.column_names if column != name])
+    return rows.assign(**{name: stable_ids(rows, [*columns])})
 
 
 def _whole_manifest(lake: Lake, record: Mapping[str, Any]) -> bytes:

@@ -23,7 +23,7 @@ from fleet_audit.ingest.api.pages import archived_pages
 from fleet_audit.ingest.incomplete.refused_files import refused_files
 from fleet_audit.ingest.reference.delivered_files import newest_versions
 from fleet_audit.logic.closing.admitted_km import admitted_km, counts_unpriced
-from fleet_audit.logic.closing.manifest import canonical_rows, combined, digest
+from fleet_audit.logic.closing.manifest import canonical_rows, combined, digest, digested
 from fleet_audit.logic.primitives.cycles import Cycle, cycle_days
 from fleet_audit.logic.primitives.money import sum_decimal
 from fleet_audit.logic.primitives.parameters import ParameterSet
@@ -139,7 +139,7 @@ def _output(warehouse: Warehouse, table: Table, days: Sequence[dt.date]) -> dict
         rows = day_rows(warehouse, table, [day])
         digests[day.isoformat()] = digest(canonical_rows(rows, table))
         count += len(rows)
-    return {"rows": count, "sha256": combined(digests), "days": digests, "columns": table.untraced.column_names}
+    return {"rows": count, "sha256": combined(digests), "days": digests, "columns": digested(table).column_names}
 
 
 def cycle_rows(warehouse: Warehouse, start: dt.date) -> dict[str, Any]:
@@ -147,7 +147,7 @@ def cycle_rows(warehouse: Warehouse, start: dt.date) -> dict[str, Any]:
     found = {}
     for name, table, column in ROWS_OF_A_CYCLE:
         rows = rows_of_cycle(warehouse, table, column, start)
-        columns = table.untraced.column_names
+        columns = digested(table).column_names
         found[name] = {"rows": len(rows), "sha256": digest(canonical_rows(rows, table)), "columns": columns}
     return found
 

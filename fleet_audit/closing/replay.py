@@ -17,7 +17,7 @@ from fleet_audit.closing.digested_rows import changed_rows_of_cycle, outputs_as_
 from fleet_audit.closing.freezing import fingerprint
 from fleet_audit.closing.frozen_rows import day_rows
 from fleet_audit.closing.scratch import fill
-from fleet_audit.logic.closing.manifest import canonical_rows, differences, differing_rows
+from fleet_audit.logic.closing.manifest import canonical_rows, differences, differing_rows, digested
 from fleet_audit.schema import facts
 from fleet_audit.schema.derive import conform, empty_frame
 from fleet_audit.schema.registry import table as table_called
@@ -142,7 +142,7 @@ def _rows_of_both(
 
 def _with_differing_rows(sentence: str, day: str, name: str, before: pa.Table, after: pa.Table) -> str:
     """The sentence, and the first canonical rows of that day that differ, one line each."""
-    lines = differing_rows(before, after, table_called(name).key, _SHOWN_ROWS)
+    lines = differing_rows(before, after, digested(table_called(name)).key, _SHOWN_ROWS)
     return "\n    ".join([f"{sentence}; the first rows of {day}:", *lines])
 
 

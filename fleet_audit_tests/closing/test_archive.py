@@ -17,7 +17,8 @@ from alembic.script import ScriptDirectory
 
 from fleet_audit.closing.archive import archive_close, frozen_tables, manifest_copy, restore_closes
 from fleet_audit.errors import PermanentError
-from fleet_audit.logic.closing.manifest import COLUMNS_ADDED
+from fleet_audit.logic.closing.manifest import COLUMNS_ADDED, LATER_KEYS, canonical_rows, columns_digested, digest
+from fleet_audit.logic.primitives.identity import stable_id, stable_ids
 from fleet_audit.schema import facts
 from fleet_audit.schema.derive import empty_frame
 from fleet_audit.settings import Settings
@@ -59,14 +60,33 @@ def test_a_close_archived_before_a_column_was_added_is_restored(settings: Settin
     added = [column for names in COLUMNS_ADDED[name] for column in names]
     tables = [table for table in frozen_tables() if table.full_name == name]
     for table in tables:
-        older = replace(table, columns=tuple(column for column in table.columns if column.name not in added))
+        columns = tuple(column for column in table.columns if column.name not in added)
+        older = replace(table, columns=columns, sort=tuple(name for name in table.sort if name not in added))
         lake.write_table(f"{FOLDER}/{table.address}.parquet", sample(table, START, 2), older)
     warehouse = Restored()
     assert restore_closes(lake, warehouse) == [{"parameters": {"version": "p", "days": {}}}]  # type: ignore[arg-type]
     for table in tables:
         restored = warehouse.rows[table.address]
         assert len(restored) == 2
-        assert restored[added].isna().all(axis=None)
+        if name in LATER_KEYS:  # its id is a hash of what the close has
+            keys = [stable_id(row.operational_date, row.plate, row.carrier_code) for row in restored.itertuples()]
+            assert restored[added[0]].tolist() == keys
+        else:
+            assert restored[added].isna().all(axis=None)
+
+
+def test_rows_that_got_a_key_after_their_close_are_those_of_the_close() -> None:
+    """The key is a hash: in its order, and with it in the digest, each closed row would count as changed."""
+    table = facts.VEHICLE_DAY_AMOUNTS
+    rows = sample(table, START, 6).drop(columns="vehicle_amounts_id")
+    columns = tuple(column for column in table.columns if column.name != "vehicle_amounts_id")
+    former = replace(table, name="former", columns=columns, key=("operational_date", "plate"))
+    closed = digest(canonical_rows(rows, former))
+    now = rows.assign(vehicle_amounts_id=stable_ids(rows, ["operational_date", "plate", "carrier_code"]))
+    assert not now["vehicle_amounts_id"].is_monotonic_increasing
+    found = canonical_rows(now.sort_values("vehicle_amounts_id"), table)
+    assert digest(found) == closed
+    assert columns_digested(closed, found, table, None) == found.column_names
 
 
 def test_a_damaged_manifest_in_the_archive_is_named_before_anything_is_restored_from_it(settings: Settings) -> None:

@@ -47,6 +47,9 @@ COLUMNS_ADDED = {
     "fact.matches": (("unseen_km", "is_unobserved"),),  # 0028
     "fact.vehicle_day_amounts": (("vehicle_amounts_id",),),  # 0034
 }
+# Keys that frozen tables got after the first closes, each a hash (`stable_ids`) of columns: rows are compared and
+# hashed without it and in the order of these, which is that of closes before it.
+LATER_KEYS = {"fact.vehicle_day_amounts": ("vehicle_amounts_id", ("operational_date", "plate", "carrier_code"))}
 
 
 def refusal(cycle: Cycle, today: dt.date, parameters: ParameterSet, *, is_final: bool) -> str | None:
@@ -62,11 +65,17 @@ def refusal(cycle: Cycle, today: dt.date, parameters: ParameterSet, *, is_final:
     )
 
 
+def digested(table: Table) -> Table:
+    """The table as its rows are compared and hashed: without trace columns and without a key of `LATER_KEYS`."""
+    later, key = LATER_KEYS.get(table.full_name, ("", table.key))
+    kept = tuple(column for column in table.columns if column.name not in (*_TRACE, later))
+    return replace(table, columns=kept, key=key, sort=())
+
+
 def canonical_rows(frame: pd.DataFrame, table: Table) -> pa.Table:
-    """The rows without trace columns, as texts, in the order of the key: what is compared and hashed."""
-    kept = tuple(column for column in table.columns if column.name not in _TRACE)
-    rows = to_arrow(frame, replace(table, columns=kept, sort=()))
-    rows = rows.sort_by([(name, "ascending") for name in table.key])
+    """The rows of the `digested` table, as texts, in the order of its key."""
+    table = digested(table)
+    rows = to_arrow(frame, table).sort_by([(name, "ascending") for name in table.key])
     return pa.table({name: _texts(rows.column(name)) for name in rows.column_names})
 
 
