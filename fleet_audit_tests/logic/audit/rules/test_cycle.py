@@ -484,6 +484,21 @@ def test_v03_an_honest_substitution_or_an_unseen_day_is_no_doubt() -> None:
     assert "V03" in untested(a_cycle())  # no reserve is registered
 
 
+@pytest.mark.parametrize("plate", [PLATE, OTHER])
+@pytest.mark.parametrize("rule_id", ["O04", "O08"])
+def test_v03_a_device_off_its_vehicle_shows_no_vehicle_idle(rule_id: str, plate: str) -> None:
+    """The tracker stood in a workshop while the bus drove; R$ 927,42 of an honest reserve were in doubt."""
+    first, second, third = [day for day in DAYS if day.isoweekday() <= 5][:3]
+    context = with_reserve()
+    off = pd.DataFrame([{"rule_id": rule_id, "plate": plate, "operational_date": day} for day in (first, second)])
+    context = replace(context, day_findings=off.reindex(columns=context.day_findings.columns))
+    [row] = found(context, "V03")
+    assert (row["evidence"]["dates"], row["paid_doubtful_brl"]) == ([third.isoformat()], Decimal("100.00"))
+    seen = context.seen_days.loc[context.seen_days["plate"] == plate, "operational_date"]
+    assert {first, second}.isdisjoint(seen)  # V04 and T06 count such days as unseen
+    assert third in set(seen)
+
+
 def perhaps_served(day: dt.date, plate: str = PLATE, candidates: str | None = "FR1, GAR", km: str = "30.00") -> dict:
     """A trip of unknown purpose that ends in one of several places, none of which is proven."""
     return worked(day, plate=plate, km=km, purpose="unknown", destination_candidates=candidates)

@@ -30,6 +30,7 @@ from fleet_audit.schema.facts import DECLARED_RUNS, MATCHES, TRIPS
 from fleet_audit.schema.reference import FIXED_COSTS, INVOICES, VEHICLES
 
 _DAY_S = 86_400
+_OFF_BUS = ("O04", "O08")
 # Frames with one row per vehicle and day, or per trip or run of one.
 _OF_DAYS = ("trips", "runs", "matches", "coverage", "fixed_costs", "calibrations", "registered")
 
@@ -166,8 +167,22 @@ class AuditCycle(TripAndRunRecords):
         return pd.Series(flags, index=self.coverage.index)
 
     @cached_property
+    def is_off_bus(self) -> pd.Series:
+        """Of each row of `coverage`, whether its device was not on the vehicle that day, as the day's findings say.
+
+        A device that stands in a workshop does not show its vehicle idle: a reserve was accused (V03) because the
+        tracker of its titular, which drove, was off the bus (O04).
+        """
+        keys = ["operational_date", "plate"]
+        found = self.day_findings.loc[self.day_findings["rule_id"].isin(_OFF_BUS), keys]
+        rows, off_bus = (pd.MultiIndex.from_frame(frame[keys].astype(object)) for frame in (self.coverage, found))
+        return pd.Series(rows.isin(off_bus), index=self.coverage.index)
+
+    @cached_property
     def seen_days(self) -> pd.DataFrame:
         """plate, operational_date of the days on which a vehicle was seen, and no source of it is incomplete.
+
+        Its device must have been on it (`is_off_bus`).
 
         Where no stretch of time was observed there must be as many positions as fill the day in steps of gap_split_s:
         those of a parked device that reports every 30 min do; of one position a day nobody knows what lies between.
@@ -176,7 +191,8 @@ class AuditCycle(TripAndRunRecords):
             self.coverage[name].astype("float64").fillna(0) for name in ("observed_h", "positions")
         )
         is_filled = positions * self.parameters.gap_split_s >= _DAY_S
-        is_seen = (self.coverage["status"] != "silent") & ((observed_h > 0) | is_filled) & ~self.is_unobserved
+        is_seen = (self.coverage["status"] != "silent") & ((observed_h > 0) | is_filled)
+        is_seen &= ~(self.is_unobserved | self.is_off_bus)
         return self.coverage.loc[is_seen, ["plate", "operational_date"]]
 
     @cached_property

@@ -177,7 +177,7 @@ RULES = (
     ),
     Rule(
         "T06",
-        "10",
+        "11",
         "H",
         "Menos viagens que o planejado",
         "O veículo fez no ciclo menos viagens de serviço do que o plano prevê.",

@@ -30,12 +30,12 @@ _UNPROVEN_SUBSTITUTION_PT = (
 def charged_twice(context: AuditCycle) -> list[Draft]:
     """V03: working days on which a reserve and its titular both have a fixed cost and the reserve replaced nobody.
 
-    A reserve is paid for days on which its titular has no service. That is a substitution only where the reserve
-    has service itself; where both were seen and neither served, or where the titular served as well, one of the two
-    amounts is in doubt: the reserve's. Days on which either was not seen, or whose positions are incomplete, prove
-    nothing. Days that the calendar does not call `util` are not a substitution that anybody missed. Nor is a day on
-    which the reserve may have served, for a place is not proven. Of a reserve that was sold each carrier answers for
-    its own days, whoever has the titular.
+    A reserve is paid for days on which its titular has no service. That is a substitution only where the reserve has
+    service itself; where both were seen and neither served, or where the titular served as well, one of the two amounts
+    is in doubt: the reserve's. Days on which either was not seen, whose positions are incomplete, or on which a device
+    was not on its vehicle (O04, O08) prove nothing. Days that the calendar does not call `util` are not a substitution
+    that anybody missed. Nor is a day on which the reserve may have served, for a place is not proven. Of a reserve that
+    was sold each carrier answers for its own days, whoever has the titular.
     """
     first = context.reserve_days.sort_values("operational_date", kind="stable").drop_duplicates("plate")
     first = first.set_index("plate")[["titular_plate", "carrier_code"]].T.to_dict()
@@ -113,8 +113,8 @@ def _perhaps_substituted(context: AuditCycle) -> set[str]:
 
 def _seen_days(context: AuditCycle, plate: str) -> set[dt.date]:
     coverage = context.coverage
-    is_seen = (coverage["plate"] == plate) & (coverage["status"] == "complete") & ~context.is_unobserved
-    return set(coverage.loc[is_seen, "operational_date"])
+    is_seen = (coverage["plate"] == plate) & (coverage["status"] == "complete")
+    return set(coverage.loc[is_seen & ~(context.is_unobserved | context.is_off_bus), "operational_date"])
 
 
 def _days_of(trips: pd.DataFrame, plate: str) -> set[dt.date]:
@@ -145,7 +145,7 @@ def _draft(context: AuditCycle, plate: str, titular: str, in_doubt: pd.DataFrame
 RULES = (
     Rule(
         "V03",
-        "8",
+        "9",
         "H",
         "Reserva e titular com custo fixo no mesmo dia",
         "O reserva e o titular têm custo fixo em dias em que o reserva não substituiu o titular.",
