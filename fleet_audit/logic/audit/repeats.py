@@ -88,11 +88,7 @@ def with_known_carriers(runs: pd.DataFrame, registered: pd.DataFrame, known: Col
 
     A carrier that wrote its name otherwise than the register has it was another one: all its runs were held.
     """
-    keys = ["plate", "operational_date"]
-    owners = registered.astype({"plate": object, "operational_date": object}).drop_duplicates(keys, keep="last")
-    asked = pd.MultiIndex.from_frame(runs[keys].astype(object))
-    owner = pd.Series(owners.set_index(keys)["carrier_code"].reindex(asked).to_numpy(dtype=object), index=runs.index)
-    written = runs["carrier_code"].astype(object)
+    owner, written = _owners(runs, registered), runs["carrier_code"].astype(object)
     is_unknown = written.notna() & ~written.isin(list(known)) & owner.notna()
     return runs.assign(carrier_code=written.mask(is_unknown, owner).astype(runs["carrier_code"].dtype))
 
@@ -102,21 +98,21 @@ def of_another_carrier(rows: pd.DataFrame, registered: pd.DataFrame) -> np.ndarr
 
     Not where either is unknown.
     """
-    keys = ["plate", "day"]
+    owner, own = _owners(rows, registered), rows["carrier_code"].astype(object)
+    is_other: np.ndarray = (own.notna() & owner.notna() & (own != owner)).to_numpy(dtype=bool)
+    return is_other
+
+
+def _owners(rows: pd.DataFrame, registered: pd.DataFrame) -> pd.Series:
+    """The carrier of each row's vehicle on its day (plate, operational_date); missing where the register has none."""
     owners, asked = (
-        pd.DataFrame(
-            {
-                "plate": frame["plate"].to_numpy(dtype=object),
-                "day": as_days(frame["operational_date"]),
-                "carrier_code": frame["carrier_code"].to_numpy(dtype=object),
-            }
-        )
+        pd.DataFrame({"plate": frame["plate"].to_numpy(dtype=object), "day": as_days(frame["operational_date"])})
         for frame in (registered, rows)
     )
-    found = asked.merge(owners.drop_duplicates(keys, keep="last"), on=keys, how="left", suffixes=("", "_owner"))
-    is_known = found["carrier_code"].notna() & found["carrier_code_owner"].notna()
-    is_other: np.ndarray = (is_known & (found["carrier_code"] != found["carrier_code_owner"])).to_numpy(dtype=bool)
-    return is_other
+    owners = owners.assign(owner=registered["carrier_code"].to_numpy(dtype=object))
+    owners = owners.drop_duplicates(["plate", "day"], keep="last")
+    found = asked.merge(owners, on=["plate", "day"], how="left")["owner"]
+    return pd.Series(found.to_numpy(dtype=object), index=rows.index)
 
 
 def writers(runs: pd.DataFrame, foreign: Collection[str], repeats: pd.DataFrame) -> dict[str, str]:

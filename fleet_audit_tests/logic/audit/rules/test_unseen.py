@@ -159,7 +159,7 @@ PLACES = Reference.of({"pois": rows(
 
 
 def test_g02_a_way_that_another_source_saw_was_observed() -> None:
-    """The tracker was silent, and the visit report shows the bus on its way meanwhile; a move of a minute is no way."""
+    """The tracker was silent, and the visit report shows the bus on its way; a move of a minute is not enough."""
     after = measured_leg("B", "09:30", "10:00", MILL, GARAGE)
     spans, trips = [*SILENT, span("06:40", "09:00", source="visit_report")], [trip("A", "06:00", "07:00")]
     reported = {end: rows(lake.LEGS, ARRIVED, after, visit_leg("R", "07:30", end)) for end in ("08:00", "07:31")}
