@@ -189,12 +189,16 @@ def make_revision(url: str, slug: str, message: str) -> None:
     """Write `versions/<next number>_<slug>.py`: what the column dictionary has and the last revision lacks.
 
     `url` is a database to compare with, which is migrated to that revision first; `message` is the file's docstring, an
-    imperative without a full stop. For developers: read and adapt the file before it is committed; after that it never
-    changes.
+    imperative without a full stop. For developers: read and adapt the file before it is committed; after that what it
+    makes never changes.
     """
     from alembic import command
 
     settings = config()
+    for table in metadata.sorted_tables:  # of the caller's own process; no migration has descriptions, `upgrade` does
+        table.comment = None
+        for column in table.columns:
+            column.comment = None
     with engine_of(url).begin() as connection:
         _run_migrations(connection)
         settings.attributes["connection"] = connection

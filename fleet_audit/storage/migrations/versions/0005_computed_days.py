@@ -8,32 +8,16 @@ from sqlalchemy.dialects import postgresql
 
 revision = "0005_computed_days"
 down_revision = "0004_files_by_day"
-branch_labels = None
-depends_on = None
 
 
 def upgrade() -> None:
     op.create_table(
         "computed_days",
-        sa.Column("operational_date", sa.Date(), nullable=False, comment="Day (partition)"),
-        sa.Column(
-            "computed_at",
-            postgresql.TIMESTAMP(timezone=True),
-            nullable=False,
-            comment="What had arrived by then is in the day's rows [UTC]",
-        ),
-        sa.Column(
-            "code_version", sa.Text(), nullable=False, comment="Version of the package and hash of its code and SQL"
-        ),
-        sa.Column("run_id", sa.Text(), nullable=False, comment="Dagster run that wrote the row"),
-        sa.Column(
-            "updated_at", postgresql.TIMESTAMP(timezone=True), nullable=False, comment="When it was written [UTC]"
-        ),
+        sa.Column("operational_date", sa.Date(), nullable=False),
+        sa.Column("computed_at", postgresql.TIMESTAMP(timezone=True), nullable=False),
+        sa.Column("code_version", sa.Text(), nullable=False),
+        sa.Column("run_id", sa.Text(), nullable=False),
+        sa.Column("updated_at", postgresql.TIMESTAMP(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("operational_date", name=op.f("pk_computed_days")),
         schema="ops",
-        comment="Days whose money was computed to the end: with what had arrived by when, and by which code",
     )
-
-
-def downgrade() -> None:
-    op.drop_table("computed_days", schema="ops")

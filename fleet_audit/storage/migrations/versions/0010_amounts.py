@@ -8,8 +8,6 @@ from sqlalchemy.dialects import postgresql
 
 revision = "0010_amounts"
 down_revision = "0009_invoice_lines"
-branch_labels = None
-depends_on = None
 
 _AMOUNTS = ("paid_doubtful_brl", "disallowed_brl", "held_brl", "in_favour_brl")
 
@@ -30,13 +28,6 @@ def upgrade() -> None:
     op.create_check_constraint(op.f("ck_findings_amount"), "findings", f"amount IN {_AMOUNTS}", schema="fact")
     for name in _AMOUNTS:
         op.create_check_constraint(op.f(f"ck_findings_{name}"), "findings", f"{name} >= 0", schema="fact")
-
-
-def downgrade() -> None:
-    for name in ("amount", *_AMOUNTS):
-        op.drop_column("findings", name, schema="fact")
-    op.drop_table("vehicle_cycle_amounts", schema="fact")
-    op.drop_table("vehicle_day_amounts", schema="fact")
 
 
 def _create(table: str, columns: list[sa.Column], key: list[str]) -> None:

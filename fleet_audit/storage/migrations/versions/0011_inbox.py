@@ -8,8 +8,6 @@ from sqlalchemy.dialects import postgresql
 
 revision = "0011_inbox"
 down_revision = "0010_amounts"
-branch_labels = None
-depends_on = None
 
 _INSTANT = postgresql.TIMESTAMP(timezone=True)
 _SOURCES = "source IN ('visit_report', 'bulletin', 'telemetry', 'api')"
@@ -39,8 +37,3 @@ def upgrade() -> None:
         ),
         schema="ops",
     )
-
-
-def downgrade() -> None:
-    op.drop_table("incomplete_days", schema="ops")
-    op.drop_table("inbox_sightings", schema="ops")

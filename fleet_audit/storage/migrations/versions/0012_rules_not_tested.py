@@ -8,10 +8,7 @@ from sqlalchemy.dialects import postgresql
 
 revision = "0012_rules_not_tested"
 down_revision = "0011_inbox"
-branch_labels = None
-depends_on = None
 
-_FORMER_REASONS = "reason IN ('phantom', 'no_trip', 'no_data')"
 _REASONS = "reason IN ('phantom', 'no_trip', 'no_data', 'not_observed', 'clock', 'date_uncertain', 'source_missing')"
 
 
@@ -30,15 +27,5 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("operational_date", "rule_id", "scope", name=op.f("pk_rules_not_tested")),
         schema="ops",
     )
-    _hold_for(_REASONS)
-
-
-def downgrade() -> None:
-    op.execute("DELETE FROM fact.held_runs WHERE reason NOT IN ('phantom', 'no_trip', 'no_data')")
-    _hold_for(_FORMER_REASONS)
-    op.drop_table("rules_not_tested", schema="ops")
-
-
-def _hold_for(reasons: str) -> None:
     op.drop_constraint(op.f("ck_held_runs_reason"), "held_runs", schema="fact", type_="check")
-    op.create_check_constraint(op.f("ck_held_runs_reason"), "held_runs", reasons, schema="fact")
+    op.create_check_constraint(op.f("ck_held_runs_reason"), "held_runs", _REASONS, schema="fact")

@@ -8,8 +8,6 @@ from sqlalchemy.dialects import postgresql
 
 revision = "0014_staged_days"
 down_revision = "0013_devices_compared"
-branch_labels = None
-depends_on = None
 
 
 def upgrade() -> None:
@@ -23,7 +21,3 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("partition_date", name=op.f("pk_staged_days")),
         schema="ops",
     )
-
-
-def downgrade() -> None:
-    op.drop_table("staged_days", schema="ops")

@@ -8,8 +8,6 @@ from sqlalchemy.dialects import postgresql
 
 revision = "0015_incidents"
 down_revision = "0014_staged_days"
-branch_labels = None
-depends_on = None
 
 _AMOUNTS = ("paid_doubtful_brl", "disallowed_brl", "held_brl", "in_favour_brl")
 _CAUSES = ("own_gap", "exchange", "tracker_off", "clock", "odometer", "declared_run", "single")
@@ -39,8 +37,3 @@ def upgrade() -> None:
     )
     op.create_index("ix_incidents_operational_date", "incidents", ["operational_date"], schema="fact")
     op.add_column("findings", sa.Column("root_finding_id", sa.Text(), nullable=True), schema="fact")
-
-
-def downgrade() -> None:
-    op.drop_column("findings", "root_finding_id", schema="fact")
-    op.drop_table("incidents", schema="fact")

@@ -8,8 +8,6 @@ from sqlalchemy.dialects import postgresql
 
 revision = "0017_users"
 down_revision = "0016_finding_ranges"
-branch_labels = None
-depends_on = None
 
 _NOW = sa.text("clock_timestamp()")
 _INSTANT = postgresql.TIMESTAMP(timezone=True)
@@ -69,7 +67,3 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("entry_id", name="pk_audit_log"),
         schema="auth",
     )
-
-
-def downgrade() -> None:
-    op.execute("drop schema auth cascade")

@@ -8,8 +8,6 @@ from sqlalchemy.dialects import postgresql
 
 revision = "0018_review_samples"
 down_revision = "0017_users"
-branch_labels = None
-depends_on = None
 
 
 def _texts(*names: str, nullable: bool = False) -> list[sa.Column]:
@@ -93,9 +91,3 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("cycle_start", name=op.f("pk_review_estimates")),
         schema="fact",
     )
-
-
-def downgrade() -> None:
-    op.drop_table("review_estimates", schema="fact")
-    op.drop_table("review_samples", schema="fact")
-    op.drop_table("sample_reviews", schema="ref")

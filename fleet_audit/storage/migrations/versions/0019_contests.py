@@ -8,8 +8,6 @@ from sqlalchemy.dialects import postgresql
 
 revision = "0019_contests"
 down_revision = "0018_review_samples"
-branch_labels = None
-depends_on = None
 
 
 def _text(name: str, comment: str, *, nullable: bool = False) -> sa.Column:
@@ -147,10 +145,3 @@ def upgrade() -> None:
     )
     op.create_index("ix_finding_notes_finding_id", "finding_notes", ["finding_id"], schema="auth")
     op.create_index("ix_uploads_user_id", "uploads", ["user_id", "uploaded_at"], schema="auth")
-
-
-def downgrade() -> None:
-    for view in ("auth.findings", "fact.contests", "fact.rule_precision"):
-        op.execute(f"drop view if exists {view}")
-    for table in ("uploads", "exceptions", "finding_notes", "contest_files", "contests"):
-        op.drop_table(table, schema="auth")

@@ -7,8 +7,6 @@ from alembic import op
 
 revision = "0023_history"
 down_revision = "0022_other_unit_readings"
-branch_labels = None
-depends_on = None
 
 _INDEXES = {
     "ingested_files": (["kind", "last_date"], ["file_name"], ["received_at"]),
@@ -49,13 +47,3 @@ def upgrade() -> None:
         op.create_index(f"ix_{table}_{column}", table, [column], schema=schema, postgresql_where=where)
     settings = ", ".join(f"{name} = 0.01" for name in _OPTIONS)
     op.execute(_VACUUM.format(f"set ({settings})"))
-
-
-def downgrade() -> None:
-    op.execute(_VACUUM.format(f"reset ({', '.join(_OPTIONS)})"))
-    for name, column in _OF_CYCLES.items():
-        schema, table = name.split(".")
-        op.drop_index(f"ix_{table}_{column}", table, schema=schema)
-    for table, indexes in _INDEXES.items():
-        for columns in indexes:
-            op.drop_index(f"ix_{table}_{'_'.join(columns)}", table, schema="ops")

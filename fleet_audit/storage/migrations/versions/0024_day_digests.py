@@ -7,8 +7,6 @@ from alembic import op
 
 revision = "0024_day_digests"
 down_revision = "0023_history"
-branch_labels = None
-depends_on = None
 
 _POSITIONS = "staging/positions"
 
@@ -21,11 +19,3 @@ def upgrade() -> None:
     op.alter_column("day_digests", "computation", server_default=None, schema="ops")
     op.drop_constraint("pk_staged_days", "day_digests", schema="ops")
     op.create_primary_key("pk_day_digests", "day_digests", ["computation", "partition_date"], schema="ops")
-
-
-def downgrade() -> None:
-    op.execute(sa.text("delete from ops.day_digests where computation <> :name").bindparams(name=_POSITIONS))
-    op.drop_constraint("pk_day_digests", "day_digests", schema="ops")
-    op.drop_column("day_digests", "computation", schema="ops")
-    op.create_primary_key("pk_staged_days", "day_digests", ["partition_date"], schema="ops")
-    op.rename_table("day_digests", "staged_days", schema="ops")

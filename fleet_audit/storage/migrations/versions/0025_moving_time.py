@@ -7,21 +7,11 @@ from alembic import op
 
 revision = "0025_moving_time"
 down_revision = "0024_day_digests"
-branch_labels = None
-depends_on = None
-
-_SECONDS = "Seconds of its steps that are no standing; the others stood [s]"
-_STEPS = "Number of these steps, from one position to the next"
 
 
 def upgrade() -> None:
-    seconds: sa.Column[float] = sa.Column("moving_s", sa.Double(), nullable=True, comment=_SECONDS)
-    steps: sa.Column[int] = sa.Column("moving_steps", sa.BigInteger(), nullable=True, comment=_STEPS)
+    seconds: sa.Column[float] = sa.Column("moving_s", sa.Double(), nullable=True)
+    steps: sa.Column[int] = sa.Column("moving_steps", sa.BigInteger(), nullable=True)
     op.add_column("trips", seconds, schema="fact")
     op.add_column("trips", steps, schema="fact")
     op.create_check_constraint(op.f("ck_trips_moving_s"), "trips", "moving_s >= 0", schema="fact")
-
-
-def downgrade() -> None:
-    op.drop_column("trips", "moving_steps", schema="fact")
-    op.drop_column("trips", "moving_s", schema="fact")

@@ -7,11 +7,8 @@ from alembic import op
 
 revision = "0027_arrivals_of_years"
 down_revision = "0026_computing_versions"
-branch_labels = None
-depends_on = None
 # Its first id was 0025_arrivals_of_years, after 0024_day_digests: what a database of then has stays as it is.
 
-_COMMENT = "Whether its rows do not add up, as a whole or over its days; empty when it was not parsed"
 _DATED = (
     ("fact", "adjustments", "billed_cycle_start"),
     ("ops", "reference_changes", "cycle_start"),
@@ -34,7 +31,7 @@ update ops.ingested_files set has_lost_rows = true where rows_read <> rows_accep
 
 
 def upgrade() -> None:
-    flag: sa.Column[bool] = sa.Column("has_lost_rows", sa.Boolean(), nullable=True, comment=_COMMENT)
+    flag: sa.Column[bool] = sa.Column("has_lost_rows", sa.Boolean(), nullable=True)
     op.add_column("ingested_files", flag, schema="ops", if_not_exists=True)
     op.execute(_LOST)
     op.execute(_LOST_AS_A_WHOLE)
@@ -48,17 +45,6 @@ def upgrade() -> None:
     _create_partial("reference_deltas", "is_rerun", "NOT is_rerun")
     for schema, table, column in _DATED:
         op.create_index(f"ix_{table}_{column}", table, [column], schema=schema, if_not_exists=True)
-
-
-def downgrade() -> None:
-    for schema, table, column in _DATED:
-        op.drop_index(f"ix_{table}_{column}", table, schema=schema)
-    op.drop_index("ix_reference_deltas_is_rerun", "reference_deltas", schema="ops")
-    op.drop_index("ix_reference_history_table_name", "reference_history", schema="ops")
-    for name in ("has_lost_rows", "status", "kind_file_name_received_at", "file_name_stamp"):
-        op.drop_index(f"ix_ingested_files_{name}", "ingested_files", schema="ops")
-    op.create_index("ix_ingested_files_file_name", "ingested_files", ["file_name"], schema="ops")
-    op.drop_column("ingested_files", "has_lost_rows", schema="ops")
 
 
 def _create_partial(table: str, column: str, condition: str) -> None:

@@ -7,16 +7,8 @@ from alembic import op
 
 revision = "0031_refused_vehicles"
 down_revision = "0030_unproven_runs"
-branch_labels = None
-depends_on = None
-
-_COMMENT = "Vehicles that it concerns, each where no other file shows it that day, by commas; null: all"
 
 
 def upgrade() -> None:
-    plates: sa.Column[str] = sa.Column("plates", sa.Text(), nullable=True, comment=_COMMENT)
+    plates: sa.Column[str] = sa.Column("plates", sa.Text(), nullable=True)
     op.add_column("incomplete_days", plates, schema="ops")
-
-
-def downgrade() -> None:
-    op.drop_column("incomplete_days", "plates", schema="ops")
