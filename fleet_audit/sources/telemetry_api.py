@@ -38,7 +38,8 @@ class Page:
 
     `number` counts from 1 in each attempt at the window. After an expired cursor a new `attempt` begins, whose pages
     repeat those already given; rows are deduplicated by (device, instant) where they are read. `tries` requests were
-    needed, and the last one took `latency_s` until its answer was whole.
+    needed, and the last one took `latency_s` until its answer was whole. One of status 204 has no body, no rows and no
+    next page.
     """
 
     number: int
@@ -221,6 +222,8 @@ class TelemetryApi:
                 ) from None
             else:
                 trouble = f"status {reply.status}"
+                if reply.status == 204:
+                    return self._no_content(reply, tries)
                 if reply.status == 200:
                     try:
                         return self._answer(reply, tries, known)
@@ -245,6 +248,10 @@ class TelemetryApi:
         server_id = reply.headers.get("X-Request-Id")
         return _Answer(reply.body, sha256, rows, cursor, reply.status, tries, reply.latency_s, server_id)
 
+    def _no_content(self, reply: Reply, tries: int) -> _Answer:
+        server_id = reply.headers.get("X-Request-Id")
+        return _Answer(b"", hashlib.sha256(b"").hexdigest(), 0, None, reply.status, tries, reply.latency_s, server_id)
+
     def _refused(self, status: int, refusals: int) -> None:
         """Reads the token again, or raises PermanentError after the third refusal of one page."""
         if refusals == MAX_REFUSALS:
@@ -262,7 +269,7 @@ class TelemetryApi:
         if 200 < status < 300:
             raise PermanentError(
                 f"The telemetry API at {self._url} answers {status} without a page: a window without positions is a "
-                "page with an empty list and status 200; report it to the owner of FLEET_API_URL."
+                "page with an empty list and status 200, or status 204; report it to the owner of FLEET_API_URL."
             )
         if 300 <= status < 400:
             raise PermanentError(

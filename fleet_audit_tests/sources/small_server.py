@@ -63,3 +63,23 @@ def dripping(head: bytes) -> Iterator[str]:
     yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     stopping.set()
     listener.close()
+
+
+@contextmanager
+def sending(answer: bytes) -> Iterator[str]:
+    """Its URL; each connection gets these bytes, status line and headers included, and is closed."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            with connection:
+                connection.recv(1 << 16)
+                connection.sendall(answer)
+
+    threading.Thread(target=serve, daemon=True).start()
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    listener.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import email.utils
+import gzip
 import itertools
 import json
 import socket
@@ -24,7 +25,7 @@ from fleet_audit.simulation.faults import FAULT_KINDS, Faults
 from fleet_audit.simulation.fleet import simulate
 from fleet_audit.sources import api_transport
 from fleet_audit.sources.telemetry_api import Page, TelemetryApi
-from fleet_audit_tests.sources.small_server import answering, dripping
+from fleet_audit_tests.sources.small_server import answering, dripping, sending
 
 TOKEN = "s3cret-token"
 FROM = dt.datetime(2025, 6, 10, 3, tzinfo=dt.UTC)
@@ -222,7 +223,7 @@ def test_an_answer_that_drips_ends_by_its_time_out(head: bytes) -> None:
     assert time.monotonic() - started < 5
 
 
-@pytest.mark.parametrize("status", [204, 302, 308])
+@pytest.mark.parametrize("status", [202, 302, 308])
 def test_an_answer_without_a_page_is_named_and_the_token_follows_no_redirect(status: int) -> None:
     asked = []
 
@@ -235,7 +236,7 @@ def test_an_answer_without_a_page_is_named_and_the_token_follows_no_redirect(sta
         with (
             answering(lambda request: (status, location, b"")) as url,
             pytest.raises(
-                PermanentError, match="without a page" if status == 204 else r"localhost:\d+/v2/positions"
+                PermanentError, match="without a page" if status == 202 else r"localhost:\d+/v2/positions"
             ) as raised,
         ):
             list(TelemetryApi(url, TOKEN).pages(FROM, TO))
@@ -299,6 +300,44 @@ def test_an_answer_that_is_no_page_is_never_taken_for_an_empty_one(body: bytes) 
     answer = (200, {"Content-Type": "text/html"}, body)
     with answering(lambda _: answer) as url, pytest.raises(RetryableError, match="of text/html that is not a complete"):
         list(client(url, max_attempts=2).pages(FROM, TO))
+
+
+_PAGE = b'{"data":[{"device_id":"1"}],"next_cursor":null}'
+_PACKED = gzip.compress(_PAGE)
+_CHUNK = b"%x\r\n%s\r\n" % (len(_PAGE), _PAGE)
+
+
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        ("Content-Length: 0", b""),
+        (f"Content-Length: {len(_PAGE) - 5}", _PAGE),
+        (f"Content-Length: {len(_PAGE) + 5}", _PAGE),
+        ("Content-Encoding: gzip", _PACKED[:-12]),
+        ("Content-Encoding: gzip", _PACKED[:20] + b"xx" + _PACKED[22:]),
+        ("Transfer-Encoding: chunked", _CHUNK),
+    ],
+    ids=["empty", "length too small", "length too large", "gzip cut", "gzip damaged", "chunked without an end"],
+)
+def test_an_answer_that_was_cut_on_the_wire_is_no_page(headers: str, body: bytes) -> None:
+    head = f"HTTP/1.1 200 OK\r\nConnection: close\r\n{headers}\r\n\r\n".encode()
+    with sending(head + body) as url, pytest.raises(RetryableError, match="failed 2 times"):
+        list(client(url, max_attempts=2).pages(FROM, TO))
+
+
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        ("Content-Encoding: gzip", _PACKED),
+        ("Transfer-Encoding: chunked", _CHUNK + b"0\r\n\r\n"),
+        ("Server: closes", b"\xef\xbb\xbf" + _PAGE),
+    ],
+    ids=["gzip", "chunked", "without a length, with a mark of UTF-8"],
+)
+def test_a_page_is_read_however_it_is_sent(headers: str, body: bytes) -> None:
+    head = f"HTTP/1.1 200 OK\r\nConnection: close\r\n{headers}\r\n\r\n".encode()
+    with sending(head + body) as url:
+        assert [page.rows for page in client(url).pages(FROM, TO)] == [1]
 
 
 def test_the_client_keeps_to_its_rate(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:

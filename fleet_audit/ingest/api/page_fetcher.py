@@ -152,9 +152,10 @@ class PageFetcher:
             return requests, self._stopped_by
         try:
             for page in self.api.pages(window.start, window.asked_to, self._known):
-                path = archive_page(self.lake, window.day, page.body, page.sha256)
+                path = archive_page(self.lake, window.day, page.body, page.sha256) if page.body else None
                 requests.append(self._request(window.day, page, path))
-                self._warn_of_error(page, path)
+                if path:
+                    self._warn_of_error(page, path)
         except (PermanentError, RetryableError) as error:
             self._count_failure(error)
             record_unanswered(self.warehouse, window, str(error), self.run_id)
@@ -176,7 +177,7 @@ class PageFetcher:
             if isinstance(error, PermanentError) or self._failures >= MAX_FAILED_WINDOWS:
                 self._stopped_by = self._stopped_by or str(error)
 
-    def _request(self, day: dt.date, page: Page, path: str) -> dict[str, Any]:
+    def _request(self, day: dt.date, page: Page, path: str | None) -> dict[str, Any]:
         return {
             "request_id": stable_id(day, page.window_from, page.window_to, page.number, page.sha256),
             "partition_date": day,

@@ -177,6 +177,24 @@ def test_a_window_that_fails_leaves_a_gap_and_the_others_are_read(server, lake, 
     assert _instants(lake, DAY) == INSTANTS[1:3]
 
 
+def test_windows_that_are_answered_by_no_content_are_complete_and_have_no_page(server, lake, postgres_url):
+    """204 beside pages of rows: the request ended with an error, and the run with it."""
+
+    def answer(request: BaseHTTPRequestHandler) -> tuple[int, dict[str, str], bytes]:
+        reply = requests.get(server.url + request.path, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=5)
+        return (200, {}, reply.content) if reply.json()["data"] else (204, {}, b"")
+
+    warehouse = Warehouse(postgres_url)
+    for _ in range(2):  # asked again, it is the same
+        with answering(answer) as url:
+            (day,) = PageFetcher(TelemetryApi(url, TOKEN), lake, warehouse, "a-run").fetch_days([DAY], LATER)
+        assert (day.error, day.rows, len(archived_pages(lake, DAY))) == (None, 2, 2)
+        assert api_gaps(warehouse, DAY, DAY).empty
+        asked = warehouse.read_table(API_REQUESTS)
+        assert asked["archive_path"].isna().tolist() == (asked["status"] == 204).tolist()
+        assert (asked["status"] == 204).sum() == 2
+
+
 def test_items_beside_an_error_are_kept_and_the_error_is_reported(lake, postgres_url):
     item = {"device_id": "1", "timestamp": "2025-06-10T12:00:00Z"}
     body = json.dumps({"data": [item], "next_cursor": None, "meta": {"error": "shard 2 is down"}}).encode()
