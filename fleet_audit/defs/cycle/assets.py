@@ -45,6 +45,10 @@ _DAY_DEPS = (
         for name, table in DAY_TABLES.items()
         if name not in ("runs", "trips")
     ),
+    *(
+        dg.AssetDep(key_of(table), partition_mapping=cycle_mapping)
+        for table in (facts.INCOMPLETE_DAYS, facts.DAY_ACCEPTANCE)
+    ),
     dg.AssetDep(key_of(facts.TRIPS), partition_mapping=cycle_and_before_mapping),  # how a vehicle drove in its past
     dg.AssetDep(key_of(facts.DECLARED_RUNS), partition_mapping=cycle_and_before_mapping),  # a run billed twice
 )
