@@ -3,7 +3,8 @@
 The bytecode of the package (1 s of processor time), the compiled functions of trips and devices (30 s), the lineage
 and compiled templates of the SQL models (1 s), Dagster's empty databases (0.5 s), and the data folder that each
 embedded PostgreSQL starts from (3 s), unless `--no-database` says that none will be used. Without it the first run
-makes all but the databases where it may write them, and each new home its own databases.
+makes all but the databases where it may write them, and each new home its own databases. Compiled functions of earlier
+releases that no process has used for 30 days are removed.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ import tempfile
 from pathlib import Path
 
 import click
+import numba
 import numpy as np
 import pandas as pd
 
 import fleet_audit
 from fleet_audit.cli.lines import write_warning
 from fleet_audit.logic.devices.device_health import device_day
+from fleet_audit.logic.primitives.compiled import remove_unused_folders
 from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
 from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.logic.trips.day_window import build_window
@@ -133,6 +136,7 @@ def main(*, no_database: bool) -> None:
     """Make what the first run would make, or every new home."""
     compileall.compile_dir(Path(fleet_audit.__file__).parent, quiet=1)
     compile_functions()
+    remove_unused_folders(Path(numba.config.CACHE_DIR))  # type: ignore[attr-defined]
     load_project()
     make_databases()
     if not no_database:

@@ -5,9 +5,13 @@ When they are compiled belongs here; what they compute belongs to their subjects
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
+import os
+import shutil
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +19,8 @@ from typing import Any
 import numpy as np
 
 _LOGIC = Path(__file__).parents[1]
+_FOLDER = "compiled-"
+_UNUSED_S = 30 * 86_400  # since the last process that compiled or loaded a function from a folder
 _lock = threading.RLock()
 
 
@@ -70,7 +76,17 @@ def _keep_apart(config: Any) -> None:
         source = path.read_bytes()
         if b"@njit(" in source:
             digest.update(path.relative_to(_LOGIC).as_posix().encode() + b"\0" + source)
-    config.CACHE_DIR = str(Path(config.CACHE_DIR or _LOGIC / "__pycache__") / f"compiled-{digest.hexdigest()[:16]}")
+    folder = Path(config.CACHE_DIR or _LOGIC / "__pycache__") / f"{_FOLDER}{digest.hexdigest()[:16]}"
+    config.CACHE_DIR = str(folder)
+    with contextlib.suppress(OSError):  # not made yet, or installed where this process may not write
+        os.utime(folder)
+
+
+def remove_unused_folders(in_use: Path) -> None:
+    """Remove the folders of other states beside this one that no process has used for 30 days: 12 MB per upgrade."""
+    for folder in in_use.parent.glob(f"{_FOLDER}*"):
+        if folder != in_use and time.time() - folder.stat().st_mtime > _UNUSED_S:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _has_no_rows(arguments: Sequence[Any]) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ import numpy as np
 import pytest
 
 from fleet_audit.logic.devices import odometer_events, odometer_ratios
-from fleet_audit.logic.primitives.compiled import Compiled
+from fleet_audit.logic.primitives.compiled import Compiled, remove_unused_folders
 from fleet_audit.logic.trips.kernels import movements, odometer, stops
 
 _NO_NUMBERS, _NO_ROWS, _OFFSETS = np.empty(0), np.empty(0, np.int64), np.zeros(4, np.int64)
@@ -57,6 +59,26 @@ def test_a_caller_is_compiled_again_after_a_change_of_what_it_calls(tmp_path: Pa
         totals.append(float(done.stdout))
     assert totals == [12, 12, 15]
     assert len(list(tmp_path.glob("__pycache__/compiled-*"))) == 2
+
+
+def test_folders_that_no_process_used_for_30_days_are_removed_beside_the_current_one(tmp_path: Path):
+    """What else lies there is not numba's; the current one may be as old."""
+    for name, days in (("compiled-a", 31), ("compiled-b", 29), ("compiled-c", 31), ("bytecode", 31)):
+        (tmp_path / name / "module").mkdir(parents=True)
+        os.utime(tmp_path / name, (time.time() - days * 86_400,) * 2)
+    remove_unused_folders(tmp_path / "compiled-c")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bytecode", "compiled-b", "compiled-c"]
+
+
+def test_a_process_that_loads_functions_marks_their_folder_as_used(tmp_path: Path):
+    (tmp_path / "callee.py").write_text(_CALLEE)
+    (tmp_path / "caller.py").write_text(_CALLER)
+    command = [sys.executable, "-W", "ignore", "caller.py"]
+    subprocess.run(command, check=True, capture_output=True, timeout=120, cwd=tmp_path)
+    (folder,) = tmp_path.glob("__pycache__/compiled-*")
+    os.utime(folder, (0, 0))
+    subprocess.run(command, check=True, capture_output=True, timeout=120, cwd=tmp_path)
+    assert folder.stat().st_mtime > 0
 
 
 def test_trips_of_visit_reports_alone_do_without_numba():
