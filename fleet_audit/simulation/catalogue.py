@@ -46,7 +46,7 @@ DAY_FRAUDS = (
         ("T01", "a second run is declared in the middle of another"),
     )),
     *_frauds("driving", (
-        ("G06", "a service trip takes a detour of about 1.8 times the way"),
+        ("G06", "a service trip takes a detour of about twice the way"),
         ("G07", "a service trip stands 11-18 min in the middle of nowhere"),
         ("T03", "a service round that no shift explains"),
         ("T02", "a trip carries the driver of another bus that drives at the same time"),

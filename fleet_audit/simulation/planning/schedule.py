@@ -23,7 +23,7 @@ HALT_S = {
     "G07": (660, 1_080),
     "level_crossing": (115, 140),
 }  # below the 20 min that end a trip and the 3 min that make a stop
-DETOUR_BOW = 0.7  # how far a detour leaves the chord, of its length: about 1.8 times the way
+DETOUR_BOW = 1.0  # of the chord: about twice the way. 0.7 stayed below 125 % of a route learnt from a bus with stops
 USUAL_BOWS = (0.0, 0.2, 0.28)  # ways of one who takes a different one each time: up to 15 % longer
 LONGER_BOW = 0.34  # the way of one who always takes a longer one than the others: about a fifth longer
 ENDED_BY = {"A": "C", "B": "A", "C": "B"}  # the shift that ends when this one starts
