@@ -207,7 +207,7 @@ def test_g06_a_route_that_everybody_drives_longer_is_registered_wrong() -> None:
 
 def missed(
     destination: str | None, *, leg: dict | None = None, spans: list[dict] | None = None,
-    issues: tuple[str, ...] = (), **ends: object,
+    issues: tuple[str, ...] = (), events: tuple[dict, ...] = (), **ends: object,
 ) -> list[dict]:  # fmt: skip
     usual = {"origin_poi_id": "GAR", "destination_poi_id": "USI", "destination_text": "Usina Conquista do Pontal"}
     context = audit(
@@ -216,7 +216,7 @@ def missed(
         spans,
         reference=KNOWN,
         legs=rows(lake.LEGS, leg or measured_leg("T", "06:00", "07:00", GARAGE, MILL)),
-        devices=devices_of([], [{"device_id": "D1", "issues": list(issues)}]),
+        devices=devices_of(list(events), [{"device_id": "D1", "issues": list(issues)}]),
     )
     return found(context, "G08")
 
@@ -288,6 +288,26 @@ def test_g08_of_a_tracker_without_an_odometer_that_slept_long_enough_for_both_wa
     spans = [span("00:00", "07:05"), span(woken, "24:00", counted_before_km=0.0)]
     [finding] = missed("FRENTE ÁGUA CLARA", spans=spans, issues=("no_odometer",))
     assert finding["confidence"] == confidence
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"events": ({"kind": "parked", "path_km": 0.0},),
+         "leg": measured_leg("T", "06:00", "07:00", GARAGE, GARAGE), "destination_poi_id": "GAR"},
+        {"events": ({"kind": "step", "path_km": 0.0, "continued_plate": OTHER},)},
+        {"issues": ("other_vehicle",)},
+        {"issues": ("other_clock",)},
+    ],
+    ids=["off the bus", "on another bus", "one of two is on another bus", "at another hour"],
+)  # fmt: skip
+def test_g08_is_not_tested_by_a_device_that_may_be_elsewhere(facts: dict) -> None:
+    """The drift of a tracker that lay in the garage was the trip of a run to the front."""
+    facts["events"] = tuple(
+        {"device_id": "D1", "started_at": at("05:00"), "ended_at": at("06:00"), "odometer_to_km": 1020.0, **event}
+        for event in facts.get("events", ())
+    )
+    assert not missed("FRENTE ÁGUA CLARA", **facts)
 
 
 def test_without_paths_routes_or_places_nothing_is_tested() -> None:

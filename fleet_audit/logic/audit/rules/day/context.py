@@ -231,6 +231,12 @@ class AuditDay(TripAndRunRecords):
         return {*events["plate"], *events["continued_plate"]}
 
     @cached_property
+    def plates_with_device_elsewhere(self) -> set[str]:
+        """Plates whose device may not be on them on D: it lies off the bus (O04), or is on another vehicle."""
+        elsewhere = self.plates_with_another_vehicles_device | self.plates_with_another_odometer
+        return elsewhere | self.plates_with_tracker_off
+
+    @cached_property
     def plates_with_untrusted_device(self) -> set[str]:
         """Plates whose device cannot prove when (a wrong clock) or where (a stuck receiver) they moved on D."""
         return self.plates_with_clock_off | self.plates_with_clock_suspected | self.plates_with_stuck_receiver

@@ -206,8 +206,7 @@ def unlinked_runs(context: AuditDay) -> pd.DataFrame:
     unproven = context.plates_with_stuck_receiver | context.plates_without_odometer
     unproven |= {draft.plate for draft in repeated_tracks(context) if draft.plate}
     unproven |= plates_with_unproven_times(context) | context.plates_with_two_clocks
-    unproven |= context.plates_with_another_vehicles_device
-    is_proof = ~runs["plate"].isin(unproven | context.plates_with_another_odometer)
+    is_proof = ~runs["plate"].isin(unproven | context.plates_with_device_elsewhere)
     conditions = {
         "source_missing": context.touches_incomplete(runs, "PV"),
         "clock": runs["plate"].isin(context.plates_with_clock_off | context.plates_with_clock_suspected),

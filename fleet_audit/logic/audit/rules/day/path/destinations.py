@@ -111,9 +111,11 @@ def missed_destinations(context: AuditDay) -> list[Draft]:
     linked to trips of positions that saw it for phantom_observed_pct, and the last of them must end at another
     registered place. No stop within place_search_s of the run may lie within far_from_place_km of the named place.
     A vehicle whose positions are further apart than stop_min_s may have halted there unseen, and is not tested: of ten
-    such findings on simulated fleets with a position every 300 s, one was right. Nor is a run around which the vehicle
-    can have driven unobserved, in one silence, from its nearest stop to within far_from_place_km of the named place. A
-    tracker without an odometer that slept for long enough to go there and back leaves an indication.
+    such findings on simulated fleets with a position every 300 s, one was right. Nor is one whose device may not be on
+    it: the drift of a tracker that lay in the garage (O04) was taken for the trip of a run that did arrive. Nor is a
+    run around which the vehicle can have driven unobserved, in one silence, from its nearest stop to within
+    far_from_place_km of the named place. A tracker without an odometer that slept for long enough to go there and back
+    leaves an indication.
     """
     return [draft for draft, is_seen in _missed_destinations(context) if is_seen]
 
@@ -169,7 +171,8 @@ def _plates_unseen_around_runs(context: AuditDay) -> set[str]:
 
 def _plates_without_visible_stops(context: AuditDay) -> set[str]:
     """Plates whose device cannot prove when or where they stopped."""
-    return context.plates_with_doubtful_times | context.plates_with_unseen_halts
+    unproven = context.plates_with_doubtful_times | context.plates_with_two_clocks
+    return unproven | context.plates_with_unseen_halts | context.plates_with_device_elsewhere
 
 
 def _registered_ends(context: AuditDay) -> dict[str, str]:
@@ -254,7 +257,7 @@ RULES = (
     ),
     Rule(
         "G08",
-        "8",
+        "9",
         "H",
         "Destino declarado não visitado",
         "A ata declara a chegada em um local cadastrado em que o veículo não parou.",
@@ -266,8 +269,9 @@ RULES = (
         vehicle_need=VehicleNeed(
             plates_with_runs,
             lambda context: _plates_without_visible_stops(context) | _plates_unseen_around_runs(context),
-            "o equipamento tem o relógio fora de hora ou o receptor travado, envia posições raras demais para mostrar "
-            "uma parada curta, ou não enviou posições em parte da corrida, e não prova onde o veículo parou",
+            "o equipamento tem o relógio fora de hora ou o receptor travado, pode estar fora do veículo ou em outro, "
+            "envia posições raras demais para mostrar uma parada curta, ou não enviou posições em parte da corrida, e "
+            "não prova onde o veículo parou",
         ),
     ),
 )
