@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from fleet_audit.formats.parsed import Limits, RejectedFile
 from fleet_audit.formats.table.spelling import header_name
 
-_LONGEST_QUOTED_CELL = 20  # lines; the printed title of a visit report has 4
+LONGEST_QUOTED_CELL = 20  # lines; the printed title of a visit report has 4
 _MOST_STRAY_QUOTES = 1000  # beyond this the file is not a CSV with a slip but something else, and slow to repair
 _LINES_PER_ROW = (
     10  # a quoted cell may run over lines, a vehicle's block has 7 lines of its own; more is refused unread
@@ -116,7 +116,7 @@ def _record_at(lines: list[str], index: int, separator: str, width: int) -> tupl
     row = _cells(line, separator)
     if row is not None:
         return 1, row
-    for end in range(index + 1, min(index + _LONGEST_QUOTED_CELL, len(lines))):
+    for end in range(index + 1, min(index + LONGEST_QUOTED_CELL, len(lines))):
         if '"' in lines[end]:
             row = _cells("".join(lines[index : end + 1]), separator)
             if row is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from fleet_audit.formats.parsed import RejectedFile
+from fleet_audit.formats.table.delimited import LONGEST_QUOTED_CELL
 
 _BINARY = {
     b"%PDF": "a PDF",
@@ -21,8 +22,8 @@ _MARKUP = "an HTML or XML page (an .xls that a system saved as a web page, or an
 _PORTUGUESE = frozenset("ÁÀÂÃÇÉÊÍÓÔÕÚÜáàâãçéêíóôõúüºª°")
 _CONTROL = bytes(code for code in range(1, 32) if code not in b"\t\n\r\x0b\x0c\x1a\x1b")
 # A block that a disk or a copy never wrote; programs pad a cell with fewer. Of the rows that it cuts none is whole:
-# their cells get a character that no number, time or plate has.
-_HOLE, _CUT = re.compile("\x00{256,}"), "\ufffd\n\ufffd"
+# their cells get a character that no number, time or plate has, and no quoted cell reaches from one to the other.
+_HOLE, _CUT = re.compile("\x00{256,}"), "\ufffd" + LONGEST_QUOTED_CELL * "\n" + "\ufffd"
 
 
 def decode(content: bytes) -> tuple[str, tuple[str, ...]]:

@@ -60,10 +60,11 @@ def test_a_block_of_nul_behind_the_last_row_costs_no_row():
     assert "4096 NUL" in parsed.warnings[0]
 
 
-def test_a_block_of_nul_inside_makes_no_row_of_the_halves_beside_it():
-    first, second = (row.encode() for row in BULLETIN_ROWS)
-    torn = first[: first.index(b"0,0,CONLOG")] + bytes(4096) + second[5:]
-    parsed = read("bulletin", b"\n".join([BULLETIN_HEADER.encode(), torn, second, b""]))
+@pytest.mark.parametrize(("end", "start"), [("0,0,CONLOG", "kpu"), (" AV", " FUNDOS")], ids=["cells", "quoted cells"])
+def test_a_block_of_nul_inside_makes_no_row_of_the_halves_beside_it(end: str, start: str):
+    first, second = BULLETIN_ROWS[0].replace("GARAGEM AV. CUIABÁ", '"GARAGEM AV. CUIABÁ"'), BULLETIN_ROWS[1]
+    torn = first[: first.index(end)] + 4096 * "\x00" + second[second.index(start) :]
+    parsed = read("bulletin", "\n".join([BULLETIN_HEADER, torn, second, ""]).encode())
     assert list(parsed.rows["bulletin_number"]) == ["7002"]
     assert parsed.rows_read == 3
 
