@@ -23,7 +23,8 @@ _PORTUGUESE = frozenset("ÁÀÂÃÇÉÊÍÓÔÕÚÜáàâãçéêíóôõúüº�
 _CONTROL = bytes(code for code in range(1, 32) if code not in b"\t\n\r\x0b\x0c\x1a\x1b")
 # A block that a disk or a copy never wrote; programs pad a cell with fewer. Of the rows that it cuts none is whole:
 # their cells get a character that no number, time or plate has, and no quoted cell reaches from one to the other.
-_HOLE, _CUT = re.compile("\x00{256,}"), "\ufffd" + LONGEST_QUOTED_CELL * "\n" + "\ufffd"
+TORN = "\ufffd"
+_HOLE, _CUT = re.compile("\x00{256,}"), TORN + LONGEST_QUOTED_CELL * "\n" + TORN
 
 
 def decode(content: bytes) -> tuple[str, tuple[str, ...]]:

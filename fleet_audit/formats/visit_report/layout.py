@@ -13,6 +13,7 @@ import pandas as pd
 
 from fleet_audit.formats.parsed import RejectedFile
 from fleet_audit.formats.table.cells import Cells, Sheet
+from fleet_audit.formats.table.encoding import TORN
 from fleet_audit.formats.table.spelling import clean, header_name, is_blank, stripped
 from fleet_audit.formats.table.text_table import ignored_warning, merged_filled
 from fleet_audit.formats.visit_report.headers import (
@@ -109,7 +110,11 @@ def _classified(cells: Cells) -> _Lines:
     sheet = pd.Series(np.repeat(range(len(cells.sheets)), [one.stop - one.start for one in cells.sheets]))
     starts_sheet = sheet.ne(sheet.shift())
     is_label, is_header = name.isin(list(LABELS)), name.eq(DATE_HEADER)
-    block = (starts_sheet | (is_label & ~is_label.shift(fill_value=False))).cumsum()
+    last = stripped(next((cell for cell in reversed(row) if not is_blank(cell)), "") for row in cells.rows)
+    is_before_hole = last.str.endswith(TORN)
+    is_behind_hole = first.str.startswith(TORN) & is_before_hole.shift(fill_value=False)
+    # a hole may have taken the labels of the vehicle whose rows follow
+    block = (starts_sheet | is_behind_hole | (is_label & ~is_label.shift(fill_value=False))).cumsum()
     has_vehicle = is_label.groupby(block).transform("any")
     line = pd.Series(range(len(first)))
     header_at = line.where(is_header).groupby(block).ffill()
@@ -117,7 +122,8 @@ def _classified(cells: Cells) -> _Lines:
     after_total = (is_total | is_mean).groupby([block, header_at.fillna(-1)]).cumsum().gt(0)
     is_other = ~(is_label | is_header | is_total | is_mean)
     is_day = first.map({text: _DAY.match(text) is not None for text in first.unique()}).astype(bool)
-    is_page = _ends_at_break(is_other & ~is_day & filled.le(_PAGE_CELLS), is_label | is_header, starts_sheet)
+    is_sparse = is_other & ~is_day & ~is_before_hole & filled.le(_PAGE_CELLS)
+    is_page = _ends_at_break(is_sparse, is_label | is_header, starts_sheet)
     if cells.is_last_cut and len(is_page):
         is_page.iloc[-1] = False  # a torn line is a movement that is refused
     is_movement = is_other & ~is_page & ((header_at.notna() & ~after_total) | is_day | filled.ge(_MOVEMENT_CELLS))

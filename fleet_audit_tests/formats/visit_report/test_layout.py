@@ -136,3 +136,16 @@ def test_a_merged_day_holds_for_each_movement():
     rows[at][0] = None
     parsed = read("visit_report", workbook_of({"r": rows}, merged=[(at - 1, 0, at, 0)]), "v.xlsx")
     assert (len(parsed.rows), parsed.rows_rejected) == (2, 0)
+
+
+@pytest.mark.parametrize("line", ["Totais,", "10/06/2025,Unknown,23:30"], ids=["after all rows", "before the last"])
+def test_rows_behind_a_hole_that_took_their_labels_are_nobodys(line: str):
+    """51 km of the second vehicle were the first one's."""
+    own = "10/06/2025,Unknown,08:00:00,Usina,01:00:00,"
+    rows = f'{own}"50,00",80,09:00:00,A,,,,\n{own}"51,00",80,09:00:00,B,,,,\n'
+    whole = VISIT.replace("Totais,,,,00:00:00", f"{rows}Totais,,,,00:00:00")
+    torn = whole[: whole.index(line)] + 4096 * "\x00" + whole[whole.index(",09:00:00,A") :]
+    parsed = read("visit_report", torn.encode())
+    assert set(parsed.rows["plate"]) == {"KPU9A36"}
+    assert "51.00" not in parsed.rows["reported_km"].astype(str).to_list()
+    assert parsed.rejected["raw"].str.contains("KPU9A36").any()  # its day is not complete
