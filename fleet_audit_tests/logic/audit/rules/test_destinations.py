@@ -72,6 +72,33 @@ def test_g05_a_place_that_moved_overnight_hides_no_repeated_track() -> None:
     assert found(audit([*day_of(DAY, "B", origin_poi_id="GAR"), *before], []), "G05")
 
 
+@pytest.mark.parametrize(
+    ("joined", "parted", "is_found"),
+    [(18, (7, 11), True), (2**63 - 1, (2**62, 2**62 - 1), True), (-(2**63), (2**62, 2**62), True), (19, (7, 11), False),
+     (None, (7, 11), False), (None, (None, None), False)],
+    ids=["adds up", "up to the limit", "over the limit", "other positions", "nothing in motion", "neither in motion"],
+)  # fmt: skip
+@pytest.mark.parametrize("is_copy_joined", [True, False])
+def test_g05_a_place_that_moved_overnight_parts_the_copied_day_otherwise(
+    joined: int | None, parted: tuple[int | None, ...], is_found: bool, is_copy_joined: bool
+) -> None:
+    """The stop at yesterday's front ends no trip of today: one trip repeats two, or two repeat one."""
+    one, two = [("18:00", "19:18", joined)], [("18:00", "18:11", parted[0]), ("18:31", "19:18", parted[1])]
+    today, before = (one, two) if is_copy_joined else (two, one)
+    records = [
+        trip(f"{prefix}{number}", start, end, "24.00", day=day, km_gps="24.137", coverage_pct="97.20",
+             track_digest=digest, first_moving_at=None if digest is None else at(start, day))
+        for prefix, day, evening in (("C", DAY, today), ("D", BEFORE, before))
+        for number, (start, end, digest) in enumerate(evening)
+    ]  # fmt: skip
+    findings = found(audit([*day_of(DAY, "B"), *day_of(BEFORE, "A"), *records], []), "G05")
+    assert bool(findings) is is_found
+    if is_found:
+        [finding] = findings
+        assert finding["evidence"]["trip_ids"] == ["B0", "B1", *(f"C{number}" for number in range(len(today)))]
+        assert [pair["repeats_trip_id"] for pair in finding["evidence"]["pairs"]][:2] == ["A0", "A1"]
+
+
 def test_g05_a_repeated_track_proves_no_phantom_run() -> None:
     """The day that it shows is not that of the bus: a run without a trip is held."""
     runs = [run("R", "08:00", "09:00")]
