@@ -33,8 +33,8 @@ cast({{ column }} + interval '1 month' as date) - 1
 {# Sums over the vehicle-days of a cycle, per group of the caller. A null is unknown and takes no part in a sum. #}
 {% macro vehicle_day_sums(days) -%}
 count(distinct {{ days }}.operational_date) as days_with_rows,
-count(distinct {{ days }}.plate) as vehicles,
-count(*) as vehicle_days,
+count(distinct {{ days }}.plate) filter (where not {{ days }}.is_of_other_carrier) as vehicles,
+count(*) filter (where not {{ days }}.is_of_other_carrier) as vehicle_days,
 count(*) filter (where {{ days }}.coverage_status = 'silent') as silent_vehicle_days,
 sum({{ days }}.trips) as trips,
 sum({{ days }}.service_trips) as service_trips,

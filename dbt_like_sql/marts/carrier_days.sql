@@ -5,7 +5,7 @@ with carrier_days as (
         days.unit_code,
         max(days.carrier_name) as carrier_name,
         max(days.unit_name) as unit_name,
-        count(*) as vehicles,
+        count(*) filter (where not days.is_of_other_carrier) as vehicles,
         count(*) filter (where days.coverage_status in ('complete', 'partial')) as seen_vehicles,
         count(*) filter (where days.coverage_status = 'silent') as silent_vehicles,
         sum(days.trips) as trips,

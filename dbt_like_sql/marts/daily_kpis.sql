@@ -1,7 +1,7 @@
 with days as (
     select
         days.operational_date,
-        count(*) as vehicles,
+        count(*) filter (where not days.is_of_other_carrier) as vehicles,
         count(*) filter (where days.coverage_status in ('complete', 'partial')) as seen_vehicles,
         count(*) filter (where days.coverage_status = 'silent') as silent_vehicles,
         sum(days.trips) as trips,

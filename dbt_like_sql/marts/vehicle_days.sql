@@ -54,25 +54,31 @@ runs as (
     select
         declared.operational_date,
         declared.plate,
+        {{ other_carrier('declared') }} as other_carrier_code,
         count(*) as declared_runs,
         sum(declared.declared_km) as declared_km
     from {{ source('fact', 'declared_runs') }} as declared
+    left join coverage
+        on declared.operational_date = coverage.operational_date and declared.plate = coverage.plate
     where {{ in_run('declared.operational_date') }}
-    group by declared.operational_date, declared.plate
+    group by declared.operational_date, declared.plate, {{ other_carrier('declared') }}
 ),
 
 held as (
     select
         held_runs.operational_date,
         held_runs.plate,
+        {{ other_carrier('held_runs') }} as other_carrier_code,
         count(*) as held_runs,
         sum(held_runs.declared_km) as held_km
     from {{ source('fact', 'held_runs') }} as held_runs
+    left join coverage
+        on held_runs.operational_date = coverage.operational_date and held_runs.plate = coverage.plate
     -- a phantom run is disallowed, not held
     where
         held_runs.reason <> 'phantom'
         and {{ in_run('held_runs.operational_date') }}
-    group by held_runs.operational_date, held_runs.plate
+    group by held_runs.operational_date, held_runs.plate, {{ other_carrier('held_runs') }}
 ),
 
 -- groups with a trip and a run: only there declared and measured km concern the same movement
@@ -80,16 +86,19 @@ compared as (
     select
         matches.operational_date,
         matches.plate,
+        {{ other_carrier('matches') }} as other_carrier_code,
         count(*) as compared_groups,
         count(*) filter (where matches.is_exceeding) as exceeding_groups,
         sum(matches.declared_km) as compared_declared_km,
         sum(matches.measured_km) as compared_measured_km,
         sum(matches.difference_km) as difference_km
     from {{ source('fact', 'matches') }} as matches
+    left join coverage
+        on matches.operational_date = coverage.operational_date and matches.plate = coverage.plate
     where
         matches.difference_km is not null
         and {{ in_run('matches.operational_date') }}
-    group by matches.operational_date, matches.plate
+    group by matches.operational_date, matches.plate, {{ other_carrier('matches') }}
 ),
 
 fixed as (
@@ -106,70 +115,106 @@ findings as (
     select
         stg.operational_date,
         stg.plate,
+        {{ other_carrier('stg') }} as other_carrier_code,
         count(*) filter (where stg.status = 'open') as open_findings,
         count(*) filter (where stg.status = 'open' and stg.severity = 'C') as critical_findings,
         count(*) filter (where stg.status = 'excepted') as excepted_findings
     from {{ ref('stg_findings') }} as stg
+    left join coverage
+        on stg.operational_date = coverage.operational_date and stg.plate = coverage.plate
     where
         stg.plate is not null
         and {{ in_run('stg.operational_date') }}
-    group by stg.operational_date, stg.plate
+    group by stg.operational_date, stg.plate, {{ other_carrier('stg') }}
 ),
 
+amounts as (
+    select
+        days.operational_date,
+        days.plate,
+        {{ other_carrier('days') }} as other_carrier_code,
+        sum(days.paid_doubtful_brl) as paid_doubtful_brl,
+        sum(days.disallowed_brl) as disallowed_brl,
+        sum(days.held_brl) as held_brl,
+        sum(days.in_favour_brl) as in_favour_brl
+    from {{ source('fact', 'vehicle_day_amounts') }} as days
+    left join coverage
+        on days.operational_date = coverage.operational_date and days.plate = coverage.plate
+    where {{ in_run('days.operational_date') }}
+    group by days.operational_date, days.plate, {{ other_carrier('days') }}
+),
+
+-- the day of the vehicle's carrier, and of each other one that declared runs of the vehicle or is accused of it
 vehicle_days as (
     select
         coverage.operational_date,
-        coverage.plate
+        coverage.plate,
+        '' as other_carrier_code
     from coverage
     union
     select
         ledger.operational_date,
-        ledger.plate
+        ledger.plate,
+        '' as other_carrier_code
     from ledger
     union
     select
         trips.operational_date,
-        trips.plate
+        trips.plate,
+        '' as other_carrier_code
     from trips
     union
     select
         runs.operational_date,
-        runs.plate
+        runs.plate,
+        runs.other_carrier_code
     from runs
     union
     select
         held.operational_date,
-        held.plate
+        held.plate,
+        held.other_carrier_code
     from held
     union
     select
         compared.operational_date,
-        compared.plate
+        compared.plate,
+        compared.other_carrier_code
     from compared
     union
     select
         fixed.operational_date,
-        fixed.plate
+        fixed.plate,
+        '' as other_carrier_code
     from fixed
     union
     select
         findings.operational_date,
-        findings.plate
+        findings.plate,
+        findings.other_carrier_code
     from findings
+    union
+    select
+        amounts.operational_date,
+        amounts.plate,
+        amounts.other_carrier_code
+    from amounts
 ),
 
 named as (
     select
         vehicle_days.operational_date,
         vehicle_days.plate,
+        vehicle_days.other_carrier_code,
         vehicle.fleet_number,
         vehicle.vehicle_class,
         coalesce(vehicle.unit_code, coverage.unit_code) as unit_code,
-        coalesce(coverage.carrier_code, vehicle.carrier_code) as carrier_code,
-        coverage.status as coverage_status,
-        coverage.observed_h,
-        -- observed all day: a missing movement did not happen; otherwise it is unknown
-        case when coverage.status = 'complete' then 0 end as nothing
+        coalesce(nullif(vehicle_days.other_carrier_code, ''), coverage.carrier_code, vehicle.carrier_code)
+            as carrier_code,
+        case when vehicle_days.other_carrier_code = '' then coverage.status end as coverage_status,
+        case when vehicle_days.other_carrier_code = '' then coverage.observed_h end as observed_h,
+        -- observed all day: a missing movement did not happen; otherwise it is unknown. No movement is the other's
+        case when coverage.status = 'complete' or vehicle_days.other_carrier_code <> '' then 0 end as nothing
     from vehicle_days
     left join coverage
         on vehicle_days.operational_date = coverage.operational_date and vehicle_days.plate = coverage.plate
@@ -177,27 +222,11 @@ named as (
         on
             vehicle_days.plate = vehicle.plate
             and vehicle_days.operational_date between vehicle.valid_from and vehicle.valid_to
-),
-
--- of the vehicle's carrier; of all that declared where no register names it
-amounts as (
-    select
-        days.operational_date,
-        days.plate,
-        sum(days.paid_doubtful_brl) as paid_doubtful_brl,
-        sum(days.disallowed_brl) as disallowed_brl,
-        sum(days.held_brl) as held_brl,
-        sum(days.in_favour_brl) as in_favour_brl
-    from {{ source('fact', 'vehicle_day_amounts') }} as days
-    inner join named on days.operational_date = named.operational_date and days.plate = named.plate
-    where
-        coalesce(days.carrier_code, named.carrier_code, '') = coalesce(named.carrier_code, days.carrier_code, '')
-        and {{ in_run('days.operational_date') }}
-    group by days.operational_date, days.plate
 )
 
 select
-    named.plate || ' ' || to_char(named.operational_date, 'YYYY-MM-DD') as vehicle_day_id,
+    rtrim(named.plate || ' ' || to_char(named.operational_date, 'YYYY-MM-DD') || ' ' || named.other_carrier_code)
+        as vehicle_day_id,
     named.operational_date,
     named.plate,
     named.fleet_number,
@@ -206,6 +235,7 @@ select
     coalesce(units.name, named.unit_code) as unit_name,
     named.carrier_code,
     coalesce(carriers.name, named.carrier_code) as carrier_name,
+    named.other_carrier_code <> '' as is_of_other_carrier,
     named.coverage_status,
     named.observed_h,
     coalesce(trips.trips, named.nothing) as trips,
@@ -248,11 +278,43 @@ select
 from named
 left join {{ source('ref', 'units') }} as units on named.unit_code = units.unit_code
 left join {{ source('ref', 'carriers') }} as carriers on named.carrier_code = carriers.carrier_code
-left join ledger on named.operational_date = ledger.operational_date and named.plate = ledger.plate
-left join trips on named.operational_date = trips.operational_date and named.plate = trips.plate
-left join runs on named.operational_date = runs.operational_date and named.plate = runs.plate
-left join held on named.operational_date = held.operational_date and named.plate = held.plate
-left join compared on named.operational_date = compared.operational_date and named.plate = compared.plate
-left join fixed on named.operational_date = fixed.operational_date and named.plate = fixed.plate
-left join findings on named.operational_date = findings.operational_date and named.plate = findings.plate
-left join amounts on named.operational_date = amounts.operational_date and named.plate = amounts.plate
+left join ledger
+    on
+        named.operational_date = ledger.operational_date
+        and named.plate = ledger.plate
+        and named.other_carrier_code = ''
+left join trips
+    on
+        named.operational_date = trips.operational_date
+        and named.plate = trips.plate
+        and named.other_carrier_code = ''
+left join runs
+    on
+        named.operational_date = runs.operational_date
+        and named.plate = runs.plate
+        and named.other_carrier_code = runs.other_carrier_code
+left join held
+    on
+        named.operational_date = held.operational_date
+        and named.plate = held.plate
+        and named.other_carrier_code = held.other_carrier_code
+left join compared
+    on
+        named.operational_date = compared.operational_date
+        and named.plate = compared.plate
+        and named.other_carrier_code = compared.other_carrier_code
+left join fixed
+    on
+        named.operational_date = fixed.operational_date
+        and named.plate = fixed.plate
+        and named.other_carrier_code = ''
+left join findings
+    on
+        named.operational_date = findings.operational_date
+        and named.plate = findings.plate
+        and named.other_carrier_code = findings.other_carrier_code
+left join amounts
+    on
+        named.operational_date = amounts.operational_date
+        and named.plate = amounts.plate
+        and named.other_carrier_code = amounts.other_carrier_code

@@ -225,6 +225,33 @@ def test_a_vehicle_day_adds_up_each_side_once(reference, fill, run, query):
     assert {name: row[name] for name in expected} == expected
 
 
+def test_what_another_carrier_declared_of_a_vehicle_is_that_ones_and_in_the_fleets_sums(fill, run, query):
+    """The amounts of the vehicle's carrier alone were in any sum, and in the notice of the day."""
+    own, other = {"carrier_code": "C1", "unit_code": "U1"}, {"carrier_code": "C2", "unit_code": "U1"}
+    fill("fact.vehicle_day_coverage", own)
+    fill("fact.declared_runs", *({"declared_run_id": name, "declared_km": 12, **whose}
+                                 for name, whose in (("r1", own), ("r2", other))))  # fmt: skip
+    fill("fact.held_runs", {"declared_run_id": "r2", "declared_km": 12, "reason": "other_carrier", **other})
+    fill("fact.vehicle_day_amounts", *({"vehicle_amounts_id": held, "held_brl": D(held), "disallowed_brl": 0, **whose}
+                                       for held, whose in (("1.00", own), ("60.00", other))))  # fmt: skip
+    run()
+    columns = "declared_runs, held_runs, held_brl"
+    days = query(
+        f"select {columns}, vehicle_day_id, is_of_other_carrier from mart.vehicle_days order by vehicle_day_id"
+    )
+    assert [[*row.values()] for row in days] == [
+        [1, 0, 1, f"AAA1A11 {DAY}", False],
+        [1, 1, 60, f"AAA1A11 {DAY} C2", True],
+    ]
+    of_carriers = query(f"select vehicles, {columns} from mart.carrier_days order by carrier_code")
+    assert [[*row.values()] for row in of_carriers] == [[1, 1, 0, 1], [0, 1, 1, 60]]
+    assert query("select vehicles, seen_vehicles, held_brl from mart.daily_kpis") == [
+        {"vehicles": 1, "seen_vehicles": 1, "held_brl": 61}
+    ]
+    cycles = query("select vehicles, vehicle_days from mart.cycle_carriers order by carrier_code")
+    assert [[*row.values()] for row in cycles] == [[1, 1], [0, 0]]
+
+
 def test_silent_vehicles_are_counted_beside_a_carriers_sums(fill, run, query):
     fill(
         "fact.vehicle_day_coverage",
