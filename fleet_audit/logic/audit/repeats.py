@@ -84,12 +84,13 @@ def duplicates(runs: pd.DataFrame, foreign: Collection[str], parameters: Paramet
 
 
 def with_known_carriers(runs: pd.DataFrame, registered: pd.DataFrame, known: Collection[str]) -> pd.DataFrame:
-    """The runs; an EMPRESA that is the code of no `known` carrier is the vehicle's own on the run's day, if it has one.
+    """The runs; an EMPRESA that is the code of no `known` carrier, or empty, is the vehicle's own on the run's day.
 
-    A carrier that wrote its name otherwise than the register has it was another one: all its runs were held.
+    A carrier that wrote its name otherwise than the register has it was another one: all its runs were held. What one
+    left empty was disallowed (D05) of the vehicle's carrier, and stood in no carrier's waterfall.
     """
     owner, written = _owners(runs, registered), runs["carrier_code"].astype(object)
-    is_unknown = written.notna() & ~written.isin(list(known)) & owner.notna()
+    is_unknown = ~written.isin(list(known)) & owner.notna()
     return runs.assign(carrier_code=written.mask(is_unknown, owner).astype(runs["carrier_code"].dtype))
 
 

@@ -386,9 +386,13 @@ class AuditDay(TripAndRunRecords):
         return self.zones.get(plate, DEFAULT_ZONE)
 
     def rate_of(self, trip_ids: Iterable[str], run_ids: Iterable[str]) -> Decimal | None:
-        """BRL per km that applies: the trips' own, weighted by km; else that of the first run that has one."""
+        """BRL per km that applies: the trips' own, weighted by km; else that of the first run that has one.
+
+        The latter of runs on another carrier's vehicle: they are held at it, and the trips are not theirs.
+        """
+        run_ids = [*run_ids]
         priced = [(self.rates[key], self._km[key]) for key in trip_ids if key in self.rates and self._km.get(key)]
-        if priced:
+        if priced and self.foreign_runs.isdisjoint(run_ids):
             return sum((rate * part for rate, part in priced), Decimal()) / sum((part for _, part in priced), Decimal())
         return next((self.rates[key] for key in run_ids if key in self.rates), None)
 

@@ -270,7 +270,7 @@ _ROAD_OF_DAY = VehicleNeed(
 RULES = (
     Rule(
         "D01",
-        "8",
+        "9",
         "H",
         "Declarado acima do medido, viagem",
         "Um grupo de atas declara mais km do que as viagens medidas no mesmo horário, acima da tolerância.",
@@ -294,7 +294,7 @@ RULES = (
     ),
     Rule(
         "D02",
-        "10",
+        "11",
         "C",
         "Declarado acima do medido, dia do veículo",
         "A soma do dia do veículo declara mais km do que a medida nas mesmas corridas, acima da tolerância.",

@@ -298,6 +298,18 @@ def _unverified_confidence(observed_pct: float) -> float:
     return UNOBSERVED_CONFIDENCE + (GRADE_CONFIDENCE["A"] - UNOBSERVED_CONFIDENCE) * observed_pct / 100
 
 
+@computed_once
+def _runs_at_trips_of_others(context: AuditDay) -> set[str]:
+    """Runs on another carrier's vehicle that half overlap a trip of which the vehicle's, or a third one, has a run."""
+    runs = context.runs[context.runs["declared_run_id"].isin(context.foreign_runs)].reset_index(drop=True)
+    groups = context.groups[context.groups["declared_km"].notna()].explode("trip_ids")
+    writers = groups.dropna(subset="trip_ids").set_index("trip_ids")["carrier_code"].astype(object)
+    pairs = half_overlaps(context.trips, runs, context.parameters)
+    writer = context.trips["trip_id"].iloc[pairs["trip"]].map(writers).to_numpy(dtype=object)
+    runs = runs.iloc[pairs["run"]]
+    return set(runs.loc[pd.notna(writer) & (runs["carrier_code"].to_numpy(dtype=object) != writer), "declared_run_id"])
+
+
 def _unverified(context: AuditDay, run: Any) -> Draft:
     record = run._asdict()
     is_observed = record["reason"] != "not_observed"
@@ -309,6 +321,8 @@ def _unverified(context: AuditDay, run: Any) -> Draft:
     registered = other_form(record["plate"])
     if registered in context.owners and record["plate"] not in context.owners:
         observed += f"; o cadastro desse dia tem o veículo com a placa {registered}"
+    if record["declared_run_id"] in _runs_at_trips_of_others(context):
+        observed += "; a viagem medida nesse horário corresponde à ata de outra transportadora"
     return Draft(
         "D06",
         record["plate"],
@@ -353,7 +367,7 @@ RULES = (
     ),
     Rule(
         "D06",
-        "12",
+        "13",
         "H",
         "Corrida sem viagem, não verificável",
         "Nenhuma viagem medida corresponde à corrida declarada: ela não pode ser verificada.",

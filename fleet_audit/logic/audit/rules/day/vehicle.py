@@ -149,7 +149,7 @@ RULES = (
     ),
     Rule(
         "V06",
-        "2",
+        "3",
         "M",
         "Corrida vazia declarada como serviço",
         "A própria ata declara zero passageiros em uma corrida de serviço.",

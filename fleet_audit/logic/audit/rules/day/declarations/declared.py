@@ -122,7 +122,7 @@ def _has_route_km(context: AuditDay) -> bool:
 RULES = (
     Rule(
         "D08",
-        "5",
+        "6",
         "C",
         "Corrida declarada duas vezes",
         "Duas atas declaram a mesma corrida: mesmo veículo, mesmo horário, mesmos locais.",
@@ -134,7 +134,7 @@ RULES = (
     ),
     Rule(
         "D11",
-        "3",
+        "4",
         "H",
         "KM ROTA diferente de chegada menos saída",
         "O KM ROTA da ata não é KM CHEGADA menos KM SAÍDA da mesma linha.",
