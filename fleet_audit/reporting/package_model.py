@@ -53,8 +53,7 @@ class Sheet:
 
     The grid's total row, where it has one, is drawn as sums of its columns. The footers' values stand under
     `footer_field`, or, where the grid has no such field, under the last one; their labels before them.
-    `empty` stands in place of the note where there are no rows. On paper `second_page_field` begins a second page, on
-    which the frozen columns are repeated.
+    `empty` stands in place of the note where there are no rows.
     """
 
     name: str
@@ -64,7 +63,6 @@ class Sheet:
     note: str = ""
     frozen_columns: int = 0
     footer_field: str | None = None
-    second_page_field: str | None = None
     empty: str = "Nenhuma linha neste ciclo."
 
     @property

@@ -82,7 +82,6 @@ def build_package(
             note="Km faturados por dia. “s/d”: veículo sem dado; “s/p”: só viagens sem preço (ver GLOSAS); vazio: dia "
             "sem registro do veículo. Zero quer dizer visto e nada faturado.",
             frozen_columns=4,
-            second_page_field=(cycle.start + dt.timedelta(days=cycle.length // 2)).isoformat(),
         ),
         Sheet(
             DISALLOWED,

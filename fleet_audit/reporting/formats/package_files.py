@@ -14,12 +14,12 @@ from xlsxwriter.worksheet import Worksheet
 
 from fleet_audit.reporting.document_model import NUMERIC, Field, Kind
 from fleet_audit.reporting.formats.csv import cell_text, texts_csv
-from fleet_audit.reporting.formats.xlsx import ALERT, INK, MUTED, Workbook, fit_row, set_print_area
+from fleet_audit.reporting.formats.print_setup import set_up_printing
+from fleet_audit.reporting.formats.xlsx import ALERT, INK, MUTED, Workbook, fit_row
 from fleet_audit.reporting.package_model import Footer, Package, Sheet
 
 _HEAD_ROW = 5  # of each table; above it title, sheet, origin, stamp
 _FIRST_ROW = _HEAD_ROW + 1
-_PAGE_MM, _LETTER_MM = 276, 2.0  # A4 landscape without margins; a letter of a column's width at 100 %
 _NAME = re.compile(r"\{(?:([^!}]+)!)?([^}]+)\}")
 
 
@@ -68,20 +68,8 @@ def _draw(book: Workbook, package: Package, sheet: Sheet) -> None:
         end += 1
     for number, footer in enumerate(sheet.footers):
         _footer(book, target, package, sheet, end + 1 + number, footer)
-    set_print_area(target, sheet.grid.fields, end + len(sheet.footers))
+    set_up_printing(target, sheet.grid.fields, end + len(sheet.footers))
     target.freeze_panes(_FIRST_ROW, sheet.frozen_columns)
-    if sheet.second_page_field is not None:
-        _two_pages(target, sheet, _column(sheet.grid.fields, sheet.second_page_field))
-
-
-def _two_pages(target: Worksheet, sheet: Sheet, second: int) -> None:
-    """Two pages wide instead of one: a month on one page of A4 has numbers of 2 mm."""
-    widths = [entry.width + 1 for entry in sheet.grid.fields]
-    frozen = sum(widths[: sheet.frozen_columns])
-    widest = max(sum(widths[:second]), frozen + sum(widths[second:]))
-    target.set_print_scale(max(10, min(100, int(100 * _PAGE_MM / (widest * _LETTER_MM)))))
-    target.repeat_columns(0, sheet.frozen_columns - 1)
-    target.set_v_pagebreaks([second])
 
 
 def _heading(book: Workbook, target: Worksheet, package: Package, sheet: Sheet) -> None:

@@ -28,6 +28,7 @@ from fleet_audit.reporting.document_model import (
     Kind,
     Logo,
 )
+from fleet_audit.reporting.formats.print_setup import set_up_printing
 
 SHEET_ROWS = 1_000_000  # Excel's sheet has 1,048,576
 TEXT_LIMIT = 32_767  # Excel's longest cell text; xlsxwriter drops a longer one
@@ -35,6 +36,7 @@ _LOGO_PX = (320, 64)  # as high as the heading's rows
 _SUMMARY_WIDTHS = (32.0, *(15.5,) * 20)  # of the first sheet's columns, which all its tables share; 15.5: date and time
 _MOST_SPANNED = 5  # columns beside the first of a sentence: longer ones go on in the next line
 _LINE_POINTS, _MOST_LINES = 13.5, 30  # Excel shows no row higher than 409 points
+_LINE_REST = 3  # letters at the end of a line, on average, that the next word has no room in
 _CUT = " … [texto cortado]"
 _FONT = {"font_name": "Calibri", "font_size": 10, "valign": "vcenter"}
 INK, MUTED, ALERT, _HEAD, _LINE = "#1F2933", "#5B6770", "#A33B00", "#E8EEF2", "#C9D1D8"
@@ -137,7 +139,7 @@ class Workbook:
                 fit_row(sheet, line, [(grid.fields[column].width, grid.rows[index][column]) for column in wrapping])
         if rows:
             self._table(sheet, grid, rows)
-        set_print_area(sheet, grid.fields, len(rows) + 1)
+        set_up_printing(sheet, grid.fields, len(rows) + 1)
         sheet.freeze_panes(1, 0)
 
     def _table(self, sheet: Worksheet, grid: Grid, rows: range) -> None:
@@ -322,15 +324,10 @@ def _summary_width(first: int, last: int) -> float:
     return sum(_SUMMARY_WIDTHS[first : last + 1])
 
 
-def set_print_area(sheet: Worksheet, fields: Sequence[Field], last_row: int) -> None:
-    """Ids and raw evidence stand last and are for looking up: on paper they would shrink the rest to nothing."""
-    last = max((column for column, entry in enumerate(fields) if entry.in_print), default=0)
-    sheet.print_area(0, 0, last_row, last)
-
-
 def fit_row(sheet: Worksheet, row: int, texts: Iterable[tuple[float, Any]]) -> None:
     """A row as high as the longest of its texts (width in characters, value): not every program does so itself."""
-    lines = (math.ceil(len(text) * 1.08 / width) for width, text in texts if isinstance(text, str))
+    long = ((width, len(text)) for width, text in texts if isinstance(text, str) and len(text) > width)
+    lines = (math.ceil(letters / max(width - _LINE_REST, 1)) for width, letters in long)
     if (most := min(max(lines, default=1), _MOST_LINES)) > 1:
         sheet.set_row(row, _LINE_POINTS * most)
 

@@ -201,12 +201,27 @@ def test_cost_per_vehicle_sums_to_the_lines_and_shares_it_among_passengers(frame
     assert grid.total[names.index("total_brl")] == billed
 
 
-def test_a_month_of_days_prints_on_two_pages_with_the_vehicle_on_both(files: dict[str, bytes]) -> None:
-    sheet = openpyxl.load_workbook(io.BytesIO(files["pacote_medicao.xlsx"]))["KM DIÁRIO COMPILADO"]
-    (second,) = sheet.col_breaks.brk
-    assert sheet.cell(6, second.id + 1).value == "31/05"  # the sixteenth of 31 days
-    assert sheet.print_title_cols == "$A:$D"
-    assert 50 <= sheet.page_setup.scale <= 100
+@pytest.mark.parametrize("name", SHEETS)
+def test_what_prints_has_at_least_eight_points_and_each_page_across_names_the_vehicle(
+    files: dict[str, bytes], name: str
+) -> None:
+    sheet = openpyxl.load_workbook(io.BytesIO(files["pacote_medicao.xlsx"]))[name]
+    head = sheet[sheet.print_area.split("!")[-1].replace("$", "")][5]
+    assert sheet.print_title_rows == "$6:$6"
+    assert sheet.page_setup.orientation == "landscape"
+    assert "&P" in sheet.oddFooter.right.text
+    pages, spans = sheet.page_setup.fitToWidth or 1, list(sheet.column_dimensions.values())
+    widths = [next(one.width for one in spans if one.min <= cell.column <= one.max) for cell in head]
+    labels, repeated = [cell.value for cell in head], []
+    if pages > 1:
+        first, last = (openpyxl.utils.column_index_from_string(part[1:]) for part in sheet.print_title_cols.split(":"))
+        repeated = labels[first - 1 : last]
+        assert repeated[0] == ("Transportadora" if name == "CASCATA" else "Placa")
+        assert sheet.page_setup.pageOrder == "overThenDown"
+    again = sum(width for width, label in zip(widths, labels, strict=True) if label in repeated)
+    width_mm = (sum(widths) + again * (pages - 1)) * 7 * 25.4 / 96  # a digit of Calibri has 7 dots of 96 an inch
+    assert 10 * 276 * pages / width_mm >= 8
+    assert pages == (1 if name in ("RESUMO DA OPERAÇÃO", "GLOSAS", "PARÂMETROS") else 2)
 
 
 def test_paper_has_no_ids_and_no_row_of_two_lines_for_the_name_of_a_unit(files: dict[str, bytes]) -> None:

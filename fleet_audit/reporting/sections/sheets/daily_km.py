@@ -5,7 +5,7 @@ Which kilometres are billed is decided in `logic.costs`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -13,7 +13,7 @@ import pandas as pd
 
 from fleet_audit.logic.costs.billing_lines import billed_trips, unpriced_trips
 from fleet_audit.logic.primitives.cycles import Cycle, cycle_days
-from fleet_audit.reporting.document_model import Field, Grid, Kind, grid_of
+from fleet_audit.reporting.document_model import Field, Grid, Kind, grid_of, written
 from fleet_audit.reporting.labels import NO_CARRIER, NO_UNIT
 from fleet_audit.reporting.sections.inputs import Frames, decimals, hundredths, names_of, records, with_vehicle
 
@@ -27,15 +27,7 @@ def daily_km_grid(frames: Frames, cycle: Cycle) -> Grid:
 
     `s/d`: nothing arrived; `s/p`: trips, but none with a price; None: no record of the vehicle on that day.
     """
-    days = [Field(day.isoformat(), f"{day:%d/%m}", Kind.KM, 8) for day in cycle_days(cycle)]
-    fields = (
-        Field("unit", "Unidade", width=21),
-        Field("carrier", "Empresa", width=23),
-        Field("plate", "Placa", width=9),
-        Field("fleet_number", "Frota", width=8),
-        *days,
-        Field("total", "Total Km's", Kind.KM, 12),
-    )
+    names = [day.isoformat() for day in cycle_days(cycle)]
     units, carriers = names_of(frames.units, "unit_code"), names_of(frames.carriers, "carrier_code")
     rows: dict[tuple[str, str, str], dict[str, Any]] = {}
     for cell in records(_cells(frames)):
@@ -49,12 +41,25 @@ def daily_km_grid(frames: Frames, cycle: Cycle) -> Grid:
         )
         row["fleet_number"] = cell["fleet_number"]
         row[cell["operational_date"].isoformat()] = cell["km"] if cell["word"] is None else cell["word"]
-    names = [entry.name for entry in days]
     printed = sorted(rows.values(), key=lambda row: (row["unit"], row["carrier"], row["plate"]))
     for row in printed:
         row["total"] = _sum(row.get(name) for name in names)
     total = {name: _sum(row.get(name) for row in printed) for name in (*names, "total")}
-    return grid_of(fields, printed, {"unit": "Total", **total} if printed else None)
+    return grid_of(_fields(cycle, total), printed, {"unit": "Total", **total} if printed else None)
+
+
+def _fields(cycle: Cycle, total: Mapping[str, Decimal | None]) -> tuple[Field, ...]:
+    """The columns; a day's is as narrow as its total allows, so that a month prints on two pages."""
+    longest = max(len(written(total[day.isoformat()], Kind.KM)) for day in cycle_days(cycle))
+    width = max(7, longest - 2)  # 10 points in a column that is measured in letters of 11
+    return (
+        Field("unit", "Unidade", width=19),
+        Field("carrier", "Empresa", width=19),
+        Field("plate", "Placa", width=9),
+        Field("fleet_number", "Frota", width=8),
+        *(Field(day.isoformat(), f"{day:%d/%m}", Kind.KM, width) for day in cycle_days(cycle)),
+        Field("total", "Total Km's", Kind.KM, 12),
+    )
 
 
 def _cells(frames: Frames) -> pd.DataFrame:

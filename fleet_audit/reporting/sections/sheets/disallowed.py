@@ -45,19 +45,19 @@ _BY_LINE = {"disallowed": AMOUNTS["disallowed_brl"], "held": AMOUNTS["held_brl"]
 _SET_OFF = "Descontado, porque foi declarado abaixo do medido: "
 _NEVER_BILLED = ("maintenance", "unknown")  # a yard movement is never billed
 FIELDS = (
-    Field("kind", "O que não é faturado", width=24),
-    Field("amount_name", "Tipo de valor", width=16),
-    Field("operational_date", "Data", Kind.DATE, 11),
-    Field("unit", "Unidade", width=21),
-    Field("carrier", "Empresa", width=22),
-    Field("plate", "Placa", width=10),
-    Field("fleet_number", "Frota", width=9),
-    Field("bulletin_number", "Nº da ata", width=12),
-    Field("reason", "Motivo", width=70),
-    Field("km", "Km não faturados", Kind.KM, 12),
-    Field("brl", "Valor (R$)", Kind.BRL, 13),
-    Field("trip_id", "Viagem", width=18),
-    Field("declared_run_id", "Corrida declarada", width=18),
+    Field("kind", "O que não é faturado", width=16),
+    Field("amount_name", "Tipo de valor", width=13),
+    Field("operational_date", "Data", Kind.DATE, 10),
+    Field("unit", "Unidade", width=14),
+    Field("carrier", "Empresa", width=15),
+    Field("plate", "Placa", width=8),
+    Field("fleet_number", "Frota", width=7),
+    Field("bulletin_number", "Nº da ata", width=9),
+    Field("reason", "Motivo", width=48),
+    Field("km", "Km não faturados", Kind.KM, 10),
+    Field("brl", "Valor (R$)", Kind.BRL, 11),
+    Field("trip_id", "Viagem", width=18, in_print=False),
+    Field("declared_run_id", "Corrida declarada", width=18, in_print=False),
 )
 
 

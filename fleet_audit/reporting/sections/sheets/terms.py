@@ -24,10 +24,10 @@ from fleet_audit.reporting.sections.closing import Closing
 from fleet_audit.reporting.sections.inputs import Frames, names_of, records
 
 FIELDS = (
-    Field("group", "Grupo", width=18),
-    Field("name", "Nome", width=34),
-    Field("value", "Valor", width=44),
-    Field("detail", "Descrição", width=110),
+    Field("group", "Grupo", width=16),
+    Field("name", "Nome", width=30),
+    Field("value", "Valor", width=36),
+    Field("detail", "Descrição", width=84),
 )
 _DEADHEAD = {"unpaid": "vazio não pago", "paid": "vazio pago", "capped": "vazio pago até um teto"}
 _RULES = (

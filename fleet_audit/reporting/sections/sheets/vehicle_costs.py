@@ -15,12 +15,12 @@ from fleet_audit.reporting.package_model import column_sum
 from fleet_audit.reporting.sections.inputs import Frames, records
 
 FIELDS = (
-    Field("unit", "Unidade", width=21),
+    Field("unit", "Unidade", width=18),
     Field("cost_center", "Centro de Custo", width=12),
-    Field("carrier", "Empresa", width=22),
+    Field("carrier", "Empresa", width=18),
     Field("plate", "Placa", width=9),
     Field("fleet_number", "Frota", width=8),
-    Field("contracts", "Contratos", width=24),
+    Field("contracts", "Contratos", width=20),
     Field("service_km", "Km de Serviço", Kind.KM, 12),
     Field("deadhead_km", "Km Vazios Pagos", Kind.KM, 12),
     Field("km", "Km Rodado", Kind.KM, 12),
