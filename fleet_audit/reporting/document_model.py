@@ -55,6 +55,19 @@ def written(value: Any, kind: Kind, *, missing: str = "", grouped: bool = True, 
     return locale.number(value, _PLACES.get(kind, 2), signed=kind in SIGNED, minus=minus, grouped=grouped)
 
 
+class Folded(str):
+    """A text of a cell with further lines, which the page shows when they are asked for and paper does not."""
+
+    __slots__ = ("lines",)
+    lines: tuple[str, ...]
+
+    def __new__(cls, text: str, lines: Iterable[str]) -> Folded:
+        """The text with its further lines."""
+        made = super().__new__(cls, text)
+        made.lines = tuple(lines)
+        return made
+
+
 @dataclass(frozen=True)
 class Field:
     """One column of a grid.
@@ -117,7 +130,7 @@ class Section:
 
     `sheet` names its worksheet (None: a grid stands on the first sheet; pictures are not in the workbook);
     `stacked` names pairs of fields that print on two lines of one column; `print_rows` and `page_rows` cut what is
-    shown on paper and in HTML.
+    shown on paper and in HTML, which show `short_grid`, where there is one, in place of the grid.
     """
 
     key: str
@@ -132,16 +145,23 @@ class Section:
     print_rows: int = 2_500  # a fleet of 500 on 60 pages; nobody reads more on paper
     page_rows: int = 5_000  # 3.5 MB of HTML; a phone shows and filters it without a wait
     stacked: tuple[tuple[str, ...], ...] = ()
+    short_grid: Grid | None = None
+
+    @property
+    def shown_grid(self) -> Grid | None:
+        """The rows that paper and page show."""
+        return self.short_grid or self.grid
 
     def cut(self, rows: int) -> tuple[tuple[tuple[Any, ...], ...], str]:
-        """The first rows of the grid, and a sentence about the rest: how many, and where they are."""
-        assert self.grid is not None
-        every = len(self.grid.rows)
+        """The first rows that are shown, and a sentence about the rest: how many, and where they are."""
+        grid = self.shown_grid
+        assert grid is not None
+        every = len(grid.rows)
         if every <= rows:
-            return self.grid.rows, ""
+            return grid.rows, ""
         where = f"na planilha, aba {self.sheet}" if self.sheet else "na planilha"
         rest = "a outra está" if every - rows == 1 else f"as outras {locale.number(every - rows, 0)} estão"
-        return self.grid.rows[:rows], (
+        return grid.rows[:rows], (
             f"Mostrando {locale.number(rows, 0)} de {locale.number(every, 0)} linhas; {rest} {where}."
         )
 

@@ -6,6 +6,7 @@ Only formatting of single values belongs here; documents and columns do not.
 from __future__ import annotations
 
 import datetime as dt
+import re
 from decimal import ROUND_HALF_UP, Decimal
 from zoneinfo import ZoneInfo
 
@@ -17,6 +18,7 @@ REPORT_ZONE = PARTITION_ZONE
 
 _WEEKDAYS = ("segunda-feira", "terça-feira", "quarta-feira", "quinta-feira", "sexta-feira", "sábado", "domingo")
 _SWAP = str.maketrans({",": ".", ".": ","})
+_BESIDE_NUMBER = re.compile(r"(?<=\d) (?=%|(?:km|m|h|min|s)\b)|(?<=R\$) (?=[\d−-])|(?<=±) (?=\d)")
 
 
 def number(
@@ -44,6 +46,11 @@ def plain(value: Decimal) -> str:
 def money(value: Decimal) -> str:
     """`R$ 1.234,56`, with a space that does not break."""
     return f"R$\u00a0{number(value)}"
+
+
+def unbroken(text: str) -> str:
+    """The text with spaces that do not break between a number and its unit: `26,70 km` stays on one line."""
+    return _BESIDE_NUMBER.sub("\u00a0", text)
 
 
 def day(value: dt.date) -> str:

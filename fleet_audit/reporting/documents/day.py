@@ -27,7 +27,14 @@ from fleet_audit.reporting.sections.freshness import missing_note, sources_grid
 from fleet_audit.reporting.sections.headline import headline
 from fleet_audit.reporting.sections.incidents import INCIDENTS_NOTE, highlights, incidents_grid
 from fleet_audit.reporting.sections.inputs import Frames, names_of
-from fleet_audit.reporting.sections.listings import AMOUNT_FIELDS, coverage_grid, figures_grid, findings_grid, held_grid
+from fleet_audit.reporting.sections.listings import (
+    AMOUNT_FIELDS,
+    coverage_grid,
+    figures_grid,
+    findings_grid,
+    held_grid,
+    short_findings_grid,
+)
 from fleet_audit.reporting.sections.rules_not_tested import NOTE as NOT_TESTED_NOTE
 from fleet_audit.reporting.sections.rules_not_tested import day_rules_not_tested_grid
 from fleet_audit.reporting.sections.trip_lines import FIELDS, STACKED, trip_lines, trips_grid
@@ -183,6 +190,7 @@ def _source_sections(frames: Frames, carrier_code: str | None) -> tuple[Section,
 
 def _evidence_sections(frames: Frames) -> tuple[Section, ...]:
     """Maps, incidents, findings and held runs: what disagrees and what could not be verified."""
+    findings = findings_grid(frames)
     return (
         Section(
             "map",
@@ -202,10 +210,11 @@ def _evidence_sections(frames: Frames) -> tuple[Section, ...]:
         Section(
             "findings",
             "Achados",
-            findings_grid(frames),
+            findings,
             sheet="Achados",
             is_listing=True,
             print_rows=60,
+            short_grid=short_findings_grid(frames, findings),
             empty="Nenhum achado neste dia.",
         ),
         Section(

@@ -24,8 +24,8 @@ def grid_csv(grid: Grid) -> bytes:
 
 def cell_text(value: Any, kind: Kind) -> str:
     """One cell as text; a word in place of a number, where that is not known, is a text too."""
-    if isinstance(value, str):
-        return safe_text(value)
+    if isinstance(value, str):  # with plain spaces: who searches a file types no other
+        return safe_text(value.replace("\u00a0", " "))
     return written(value, kind, grouped=False, minus="-")
 
 

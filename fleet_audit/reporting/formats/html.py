@@ -21,6 +21,7 @@ from fleet_audit.reporting.document_model import (
     SIGNED,
     Document,
     Field,
+    Folded,
     Grid,
     Kind,
     Section,
@@ -57,6 +58,7 @@ def _environment() -> jinja2.Environment:
         loader=jinja2.FileSystemLoader(_TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
+        finalize=_unbroken,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -66,6 +68,11 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
+def _unbroken(value: Any) -> Any:
+    """Finished markup, such as a chart or the style, stays as it is: `m` in the path of a curve is not a unit."""
+    return locale.unbroken(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
 def _section(section: Section) -> dict[str, object]:
     return {
         "key": section.key,
@@ -73,12 +80,12 @@ def _section(section: Section) -> dict[str, object]:
         "note": section.note,
         "empty": section.empty,
         "is_listing": section.is_listing,
-        "table": None if section.grid is None else _table(section, section.grid),
+        "table": _table(section, section.shown_grid, section.grid) if section.grid and section.shown_grid else None,
         "pictures": [Markup(picture) for picture in section.pictures],  # noqa: S704
     }
 
 
-def _table(section: Section, grid: Grid) -> dict[str, object]:
+def _table(section: Section, grid: Grid, whole: Grid) -> dict[str, object]:
     rows, more = section.cut(section.page_rows)
     shown = [index for index, entry in enumerate(grid.fields) if entry.in_print]
     fields = [grid.fields[index] for index in shown]
@@ -89,7 +96,7 @@ def _table(section: Section, grid: Grid) -> dict[str, object]:
             for number, row in enumerate(rows)
         ],
         "anchors": _anchors(section, grid, rows),
-        "count": locale.number(len(grid.rows), 0),
+        "count": locale.number(len(whole.rows), 0),
         "more": more,
         "labels": Markup(_label_rules(section.key, fields)),  # noqa: S704
         "total": None if grid.total is None else [_total(grid.total[index], grid.fields[index]) for index in shown],
@@ -131,7 +138,16 @@ def _cell(value: Any, entry: Field, is_marked: bool = False) -> tuple[str, str]:
         return (css + " u").strip(), ""
     if is_marked and entry.kind in SIGNED:
         css += " over" if value > 0 else " under"
+    if isinstance(value, Folded):
+        return css, _folded(value)
     return _TONES.get(value, css) if entry.name == "severity" else css, written(value, entry.kind)
+
+
+def _folded(value: Folded) -> Markup:
+    lines = Markup().join(Markup("<li>{}</li>").format(locale.unbroken(line)) for line in value.lines)
+    return Markup("{}<details><summary>ver cada um</summary><ul>{}</ul></details>").format(
+        locale.unbroken(value), lines
+    )
 
 
 def _total(value: Any, entry: Field) -> tuple[str, str]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from fleet_audit.logic.primitives.memory import release_unused_memory
 from fleet_audit.reporting.document_model import NUMERIC, SIGNED, Document, Field, Grid, Section, written
+from fleet_audit.reporting.locale import unbroken
 
 if TYPE_CHECKING:
     import typst
@@ -69,14 +70,14 @@ def _inputs(document: Document) -> dict[str, str]:
         "subtitle": document.subtitle,
         "origin": document.origin,
         "stamp": document.stamp,
-        "cover": document.cover,
+        "cover": [unbroken(sentence) for sentence in document.cover],
         "company": document.company,
         "logo": list(document.logo.content) if document.logo else None,  # Typst makes its bytes from a list of numbers
         "cards": [
             {
                 "label": card.label,
                 "value": card.text,
-                "note": card.note,
+                "note": unbroken(card.note),
                 "alert": card.is_alert,
                 "unknown": card.value is None,
             }
@@ -84,20 +85,20 @@ def _inputs(document: Document) -> dict[str, str]:
         ],
         "highlights": None
         if document.highlights is None
-        else [[one.vehicle, one.amounts, one.sentence] for one in document.highlights],
+        else [[one.vehicle, one.amounts, unbroken(one.sentence)] for one in document.highlights],
         "charts": [{"title": chart.title, "picture": chart.picture} for chart in document.charts],
         "sections": [
             _section(section)
             for section in document.sections
             if (section.grid or section.pictures) and not section.is_workbook_only
         ],
-        "notes": document.notes,
+        "notes": [unbroken(note) for note in document.notes],
     }
     text = json.dumps(data, ensure_ascii=False)
     if not (unknown := {ord(letter) for letter in set(text)} - _letters()):
         return {"data": text}
     # one letter that the font lacks turns a whole label of a picture into boxes
-    data["notes"] = [*document.notes, _UNKNOWN_NOTE]
+    data["notes"] = [*data["notes"], _UNKNOWN_NOTE]
     return {"data": json.dumps(data, ensure_ascii=False).translate(dict.fromkeys(unknown, _UNKNOWN))}
 
 
@@ -139,17 +140,17 @@ def _letters() -> frozenset[int]:
 def _section(section: Section) -> dict[str, Any]:
     result: dict[str, Any] = {
         "title": section.title,
-        "note": section.note,
+        "note": unbroken(section.note),
         "empty": section.empty,
         "pictures": section.pictures,
         "table": None,
         "listing": section.is_listing,
         "more": "",
     }
-    if section.grid is None:
+    if (grid := section.shown_grid) is None:
         return result
     rows, result["more"] = section.cut(section.print_rows)
-    return result | {"table": _table(section, section.grid, rows)}
+    return result | {"table": _table(section, grid, rows)}
 
 
 def _table(section: Section, grid: Grid, rows: tuple[tuple[Any, ...], ...]) -> dict[str, Any]:
@@ -231,4 +232,4 @@ def _line(value: Any, entry: Field, is_marked: bool) -> list[str]:
     if value is None:
         return ["–", "unknown"]
     tone = ("over" if value > 0 else "under") if is_marked and entry.kind in SIGNED else ""
-    return [written(value, entry.kind), tone]
+    return [unbroken(written(value, entry.kind)), tone]

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from fleet_audit.logic.primitives.money import known_sum
-from fleet_audit.reporting.document_model import Field, Grid, Kind, grid_of
+from fleet_audit.reporting.document_model import Field, Folded, Grid, Kind, grid_of
 from fleet_audit.reporting.labels import (
     AMOUNTS,
     COVERAGE,
@@ -22,6 +22,7 @@ from fleet_audit.reporting.labels import (
     SEVERITY_RANK,
     rule_title,
 )
+from fleet_audit.reporting.locale import counted
 from fleet_audit.reporting.sections.figures import Figures
 from fleet_audit.reporting.sections.incidents import money_by_root
 from fleet_audit.reporting.sections.inputs import Frames, names_of, records, with_vehicle
@@ -31,6 +32,7 @@ _PLATE = Field("plate", "Placa", width=10)
 _UNIT = Field("unit", "Unidade", width=18)
 _CARRIER = Field("carrier", "Transportadora", width=20)
 
+_MOST_ALIKE = 5  # findings without R$ of one rule and carrier that have a row each on a page
 AMOUNT_FIELDS = (
     Field("paid_doubtful_brl", "Em dúvida (R$)", Kind.BRL, 11),
     Field("disallowed_brl", "Glosa (R$)", Kind.BRL, 11),
@@ -115,6 +117,40 @@ def findings_grid(frames: Frames) -> Grid:
     One whose contest was decided as reversed is marked where the frames have outcomes of contests; its R$ stay.
     """
     return grid_of(FINDING_FIELDS, _ranked_findings(frames))
+
+
+def short_findings_grid(frames: Frames, findings: Grid) -> Grid:
+    """The findings with one row for more than five of one rule and carrier without R$, where the first of them stands.
+
+    One carrier's bulletins with the wrong date filled 22 rows of a day. Findings of an incident with R$ keep theirs.
+    """
+    names = [entry.name for entry in findings.fields]
+    rows = [dict(zip(names, row, strict=True)) for row in findings.rows]
+    paid = {root for root, brl in money_by_root(frames.incidents).items() if brl}
+    alike: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for number, row in enumerate(rows):
+        is_paid = row["brl_at_stake"] or paid & {row["finding_id"], row["root_finding_id"]}
+        key = (number,) if is_paid else (row["severity"], row["rule_id"], row["carrier"], row["status"])
+        alike.setdefault(key, []).append(row)
+    shown = [found for same in alike.values() for found in ([_group(same)] if len(same) > _MOST_ALIKE else same)]
+    order = {row["finding_id"]: number for number, row in enumerate(rows)}
+    return grid_of(findings.fields, sorted(shown, key=lambda row: order[row["finding_id"]]))
+
+
+def _group(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """One row for several findings: the values that they share, sums of km, and each sentence as a further line."""
+    shared = {name: value for name, value in rows[0].items() if all(row[name] == value for row in rows)}
+    plates, units = ({row[name] for row in rows} for name in ("plate", "unit"))
+    sentence = f"{len(rows)} achados iguais; o primeiro, de {rows[0]['plate']}: {rows[0]['explanation_pt']}"
+    return {
+        "plate": counted(len(plates), "veículo", "veículos"),
+        "unit": counted(len(units), "unidade", "unidades"),
+        **shared,
+        "finding_id": rows[0]["finding_id"],
+        "km_at_stake": known_sum(row["km_at_stake"] for row in rows),
+        "confidence_pct": min(row["confidence_pct"] for row in rows),
+        "explanation_pt": Folded(sentence, (f"{row['plate']}: {row['explanation_pt']}" for row in rows)),
+    }
 
 
 def answer_grid(frames: Frames) -> Grid:

@@ -5,6 +5,9 @@ Which rules lack their data is decided in `logic.audit.not_tested`.
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 from fleet_audit.reporting import locale
 from fleet_audit.reporting.document_model import Field, Grid, grid_of
 from fleet_audit.reporting.labels import rule_title
@@ -14,24 +17,48 @@ FIELDS = (
     Field("rule_id", "Regra", width=7),
     Field("title", "Título", width=36),
     Field("scope", "Avalia", width=8),
-    Field("reason_pt", "Por que não foi testada", width=70),
-    Field("days", "Dias", width=34),
+    Field("vehicles", "Veículos", width=10),
+    Field("reason_pt", "Por que não foi testada", width=60),
+    Field("action", "O que fazer", width=34),
+    Field("days", "Dias", width=30),
 )
 DAY_FIELDS = (
-    Field("reason_pt", "Por que não foram testadas", width=70),
-    Field("rules", "Regras", width=90),
+    Field("rule_id", "Regra", width=7),
+    Field("title", "Título", width=36),
+    Field("vehicles", "Veículos", width=10),
+    Field("plates", "Quais", width=14),
+    Field("reason_pt", "Por que não foi testada", width=70),
+    Field("action", "O que fazer", width=34),
 )
 NOTE = "Regra não testada não quer dizer regra cumprida: faltou o dado de que ela precisa."
 _SCOPES = {"day": "dia", "cycle": "ciclo"}
 _NAMED_DAYS = 3  # more are counted
+_BETWEEN = re.compile(r"; (?!o maior n |nos dias )")  # of reasons; some have a semicolon of their own
+_VEHICLES = re.compile(r"(\d+ de \d+) veículos? não testados?(?: \((.*?)\))?: (.+)")
+_ACTIONS = (  # words of a reason: the first that it has decides
+    (("versão anterior",), "Calcular de novo os dias; se a regra continua aqui, faltam posições."),
+    (("boletim", "ata traz"), "Pedir o boletim à transportadora; o dia é recalculado quando ele chega."),
+    (("fatura",), "Entregar as faturas do ciclo na pasta de entrada."),
+    (("espera ",), "Nada: a regra é testada quando o ciclo termina."),
+    (
+        ("cadastr", "calendário", "plano", "coordenadas arredondadas"),
+        "Completar o cadastro; o dia é recalculado.",
+    ),
+    (
+        ("equipamento", "hodômetro", "posições são raras", "faltam posições"),
+        "Conferir o equipamento do veículo com o fornecedor da telemetria.",
+    ),
+    (("poucas", "poucos", "menos"), "Nada: a regra é testada quando houver observações que bastem."),
+)
+_SEE_SOURCES = "Ver Fontes e atualização; se houve operação, o dia é recalculado quando os dados chegam."
 
 
 def rules_not_tested_grid(frames: Frames) -> Grid:
     """One row per rule and reason, with its days."""
     groups: dict[tuple[str, str, str], list[str]] = {}
     for row in records(frames.rules_not_tested.sort_values(["rule_id", "scope", "operational_date"])):
-        key = (row["rule_id"], row["scope"], row["reason_pt"])
-        groups.setdefault(key, []).append(locale.day(row["operational_date"]))
+        for part in _parts(row["reason_pt"]):
+            groups.setdefault((row["rule_id"], row["scope"], part), []).append(locale.day(row["operational_date"]))
     return grid_of(
         FIELDS,
         [
@@ -39,21 +66,42 @@ def rules_not_tested_grid(frames: Frames) -> Grid:
                 "rule_id": rule_id,
                 "title": rule_title(rule_id),
                 "scope": _SCOPES[scope],
-                "reason_pt": reason,
+                **_reason(part),
                 "days": "o ciclo" if scope == "cycle" else _words(days),
             }
-            for (rule_id, scope, reason), days in groups.items()
+            for (rule_id, scope, part), days in groups.items()
         ],
     )
 
 
 def day_rules_not_tested_grid(frames: Frames) -> Grid:
-    """One row per reason with the rules of one day that it holds back, the reason of most rules first."""
-    rules: dict[str, list[str]] = {}
-    for row in records(frames.rules_not_tested.sort_values("rule_id")):
-        rules.setdefault(row["reason_pt"], []).append(f"{row['rule_id']} {rule_title(row['rule_id'])}")
-    by_number = sorted(rules.items(), key=lambda pair: (-len(pair[1]), pair[0]))
-    return grid_of(DAY_FIELDS, [{"reason_pt": reason, "rules": "; ".join(names)} for reason, names in by_number])
+    """One row per rule of one day and reason: how many vehicles it was not tested of, which, and what helps."""
+    return grid_of(
+        DAY_FIELDS,
+        [
+            {"rule_id": row["rule_id"], "title": rule_title(row["rule_id"]), **_reason(part)}
+            for row in records(frames.rules_not_tested.sort_values("rule_id"))
+            for part in _parts(row["reason_pt"])
+        ],
+    )
+
+
+def _parts(reasons: str) -> list[str]:
+    """The reasons of a rule, which stand in one text."""
+    return _BETWEEN.split(reasons)
+
+
+def _reason(part: str) -> dict[str, Any]:
+    """A reason, and beside it how many vehicles it concerns, their plates, and what the reader can do."""
+    counted = _VEHICLES.fullmatch(part)
+    is_part = part.startswith(("transportadora ", "veículo ", "veículos "))
+    vehicles, plates, reason = counted.groups() if counted else ("parte" if is_part else "todos", None, part)
+    return {"vehicles": vehicles, "plates": plates, "reason_pt": reason, "action": action(reason)}
+
+
+def action(reason: str) -> str:
+    """What the reader of a reason can do."""
+    return next((advice for words, advice in _ACTIONS if any(word in reason for word in words)), _SEE_SOURCES)
 
 
 def _words(days: list[str]) -> str:

@@ -9,6 +9,7 @@ from decimal import Decimal
 import pandas as pd
 import pytest
 
+from fleet_audit.logic.audit.rules.registry import CYCLE_RULES, DAY_RULES
 from fleet_audit.logic.costs.budget import Budget
 from fleet_audit.logic.primitives.cycles import cycle_of
 from fleet_audit.reporting.documents.day import CLOSING_DAY, DayReport, build_day
@@ -18,6 +19,7 @@ from fleet_audit.reporting.locale import money, number
 from fleet_audit.reporting.sections.figures import figures_of, plan_source
 from fleet_audit.reporting.sections.incidents import finding_anchor, money_by_root
 from fleet_audit.reporting.sections.inputs import SOURCE_COLUMNS, Frames
+from fleet_audit.reporting.sections.rules_not_tested import day_rules_not_tested_grid
 from fleet_audit.schema import facts, reference
 from fleet_audit_tests.reporting.sample import DAY, GENERATED_AT, build, fleet
 
@@ -152,15 +154,62 @@ def test_group_shares_sum_to_what_was_declared() -> None:
     assert made.trips.marked == {0, 1, 2}
 
 
-def test_rules_that_were_not_tested_stand_together_by_reason(frames: Frames) -> None:
-    rows = [("O01", "sem posições no dia"), ("D08", "sem ata no dia"), ("O02", "sem posições no dia")]
+def test_a_rule_that_was_not_tested_has_a_row_per_reason_with_its_vehicles_and_what_to_do(frames: Frames) -> None:
+    rows = [
+        ("O01", "nenhuma posição recebida"),
+        ("D10", "2 de 30 veículos não testados (CNR0A21, CNR0A33): o equipamento tem o relógio fora de hora; "
+                "transportadora RODA: arquivo recusado"),
+    ]  # fmt: skip
     untested = build(facts.RULES_NOT_TESTED, [
         {"operational_date": DAY, "rule_id": rule, "scope": "day", "source": "P", "reason_pt": reason}
         for rule, reason in rows])  # fmt: skip
     shown = grid(report(replace(frames, rules_not_tested=untested)), "not_tested").rows
-    assert [row[0] for row in shown] == ["sem posições no dia", "sem ata no dia"]
-    assert shown[0][1].startswith("O01 ")
-    assert "; O02 " in shown[0][1]
+    assert [(row[0], *row[2:5]) for row in shown] == [
+        ("D10", "2 de 30", "CNR0A21, CNR0A33", "o equipamento tem o relógio fora de hora"),
+        ("D10", "parte", None, "transportadora RODA: arquivo recusado"),
+        ("O01", "todos", None, "nenhuma posição recebida"),
+    ]
+    assert [row[5].split(" ")[0] for row in shown] == ["Conferir", "Ver", "Ver"]
+
+
+def test_no_reason_of_a_rule_is_divided() -> None:
+    for rule in (*DAY_RULES.values(), *CYCLE_RULES.values()):
+        need = rule.vehicle_need
+        parts = getattr(need, "needs", (need,))
+        texts = [getattr(part, name, "") for part in parts for name in ("reason_pt", "comparison_pt")]
+        for reason in (*(one.reason_pt for one in rule.needs), *filter(None, texts)):
+            text = f"1 de 3 veículos não testado (ABC1D23): {reason}"
+            untested = build(facts.RULES_NOT_TESTED, [
+                {"operational_date": DAY, "rule_id": rule.rule_id, "scope": "day", "source": "P", "reason_pt": text}
+            ])  # fmt: skip
+            (row,) = day_rules_not_tested_grid(Frames(rules_not_tested=untested)).rows
+            assert row[2:5] == ("1 de 3", "ABC1D23", reason)
+
+
+def test_many_equal_findings_without_money_are_one_row_of_the_page_and_all_of_the_workbook(frames: Frames) -> None:
+    own = frames.coverage[frames.coverage["carrier_code"] == "RODA"].iloc[0]
+    dated = {
+        **{name: own[name] for name in ("operational_date", "plate", "unit_code", "carrier_code")},
+        "rule_id": "D12", "rule_version": "1", "severity": "L", "confidence": 0.98, "evidence": "{}", "status": "open",
+        "km_at_stake": Decimal("1.50"),
+    }  # fmt: skip
+    findings = [{**dated, "finding_id": f"d{number}", "explanation_pt": f"A ata {number} traz outra data."}
+                for number in range(7)]  # fmt: skip
+
+    def made(count: int) -> DayReport:
+        return report(replace(frames, findings=build(facts.FINDINGS, findings[:count])))
+
+    section = next(one for one in made(7).document.sections if one.key == "findings")
+    assert len(section.grid.rows) == 7
+    (row,) = (dict(zip([entry.name for entry in section.grid.fields], row, strict=True))
+              for row in section.shown_grid.rows)  # fmt: skip
+    assert (row["plate"], row["km_at_stake"]) == (own["plate"], Decimal("10.50"))
+    assert row["explanation_pt"].startswith("7 achados iguais; o primeiro")
+    page = document_page(made(7).document).decode()
+    assert page.count("<details>") == 1
+    assert all(f"A ata {number} traz outra data." in page for number in range(7))
+    few = next(one for one in made(5).document.sections if one.key == "findings")
+    assert few.shown_grid.rows == few.grid.rows
 
 
 def test_carrier_copy_holds_its_own_rows_alone(frames: Frames, made: DayReport) -> None:

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import openpyxl
 import pandas as pd
@@ -144,7 +145,7 @@ def test_a_sentence_is_marked_for_a_line_of_its_own_on_a_phone(files: dict[str, 
     page = files["d1.html"].decode()
     incidents = page[page.index('id="incidents"') : page.index('id="findings"')]
     assert re.search(r'<th scope="col" class="t"[^>]*>Explicação</th>', incidents)
-    assert re.search(r'<td class="t">[^<]* km [^<]*</td>', incidents)
+    assert re.search(r'<td class="t">[^<]*\u00a0km [^<]*</td>', incidents)
     assert "td.t { grid-column: 1 / -1; }" in page
 
 
@@ -217,14 +218,31 @@ def test_sums_follow_the_filters_and_carry_their_value(files: dict[str, bytes]) 
 def test_a_sentence_on_the_first_sheet_has_room_beside_the_next_column(frames: Frames) -> None:
     """Columns of one width cut the reasons of rules that were not tested where the next cell had a text."""
     reason = "equipamento sem posições neste dia, e sem leituras de hodômetro"
-    untested = pd.DataFrame({"rule_id": ["D05", "G03"], "scope": "day", "operational_date": DAY, "reason_pt": reason})
+    untested = pd.DataFrame({"rule_id": ["D05"], "scope": "day", "operational_date": DAY, "reason_pt": reason})
     made = render_day(report(replace(frames, rules_not_tested=untested)))
     sheet = sheet_of(made["d1.xlsx"], "Resumo")
     (cell,) = [cell for row in sheet.iter_rows() for cell in row if cell.value == reason]
     (span,) = [span for span in sheet.merged_cells.ranges if cell.coordinate in span]
     letters = [openpyxl.utils.get_column_letter(column) for column in range(span.min_col, span.max_col + 1)]
     assert sum(sheet.column_dimensions[letter].width for letter in letters) >= len(reason)
-    assert sheet.cell(cell.row, span.max_col + 1).value.startswith("D05")
+    assert sheet.cell(cell.row, span.max_col + 1).value.startswith("Conferir")
+
+
+def test_a_number_stays_beside_its_unit_on_page_and_paper_and_the_csv_has_plain_spaces(frames: Frames) -> None:
+    findings = frames.findings.assign(explanation_pt="Rodou 26,70 km, 12 % a mais, em 40 min: R$ 130,83.")
+    made = render_day(report(replace(frames, findings=findings)))
+    kept = "Rodou 26,70\u00a0km, 12\u00a0% a mais, em 40\u00a0min: R$\u00a0130,83."
+    assert kept in made["d1.html"].decode()
+    assert "\u00a0" not in grid_csv(Grid((Field("text", "Texto"),), ((kept,),))).decode()
+
+
+@pytest.mark.skipif(shutil.which("pdftohtml") is None, reason="pdftohtml reads the bookmarks of a file")
+def test_parts_of_the_pdf_are_bookmarks(files: dict[str, bytes], tmp_path: Path) -> None:
+    path = tmp_path / "d1.pdf"
+    path.write_bytes(files["d1.pdf"])
+    text = subprocess.run(["pdftohtml", "-xml", "-i", "-stdout", path], capture_output=True, check=True).stdout.decode()
+    titles = re.findall(r"<item[^>]*>([^<]+)</item>", text[text.index("<outline>") :])
+    assert titles[:3] == ["Comparação", "Por unidade", "Por transportadora"]
 
 
 def test_names_beyond_latin_1_reach_all_four_files(frames: Frames) -> None:
