@@ -12,6 +12,7 @@ import pytest
 
 from fleet_audit.access.web.files import download
 from fleet_audit.access.web.formats import Amount, amount, short_amount
+from fleet_audit.access.web.money import joined_by_cause
 from fleet_audit.access.web.movement import Subject, movement_pictures
 from fleet_audit.schema.derive import empty_frame
 from fleet_audit.schema.lake import STAGING_POSITIONS
@@ -33,6 +34,19 @@ MIDNIGHT = dt.datetime(2025, 6, 11, 3, tzinfo=dt.UTC)  # the end of DAY in São 
 )
 def test_an_unknown_amount_is_never_written_as_zero(sum_of: Amount, words: str, cell: str) -> None:
     assert (amount(sum_of), short_amount(sum_of)) == (words, cell)
+
+
+def test_a_vehicle_without_a_tariff_has_one_place_of_the_day_and_another_carrier_has_its_own() -> None:
+    def incident(plate: str, carrier: str, brl: str | None) -> dict[str, object]:
+        value = None if brl is None else Decimal(brl)
+        return {"root_rule_id": "K01", "carrier_code": carrier, "plates": [plate], "sentence_pt": f"{plate} {brl}",
+                "held_brl": Decimal(0), "in_favour_brl": value}  # fmt: skip
+
+    own = [incident("VDM0A06", "VIAMATA", brl) for brl in ("147.82", "147.44", None)]
+    first, second = joined_by_cause([*own, incident("TRS0A38", "TRANSUL", "90.00")])
+    assert (first["count"], first["sentence_pt"]) == (3, "VDM0A06 147.82")
+    assert first["amounts"] == [("A favor da transportadora", Amount(Decimal("295.26"), 1))]
+    assert (second["count"], second["amounts"][0][1]) == (1, Amount(Decimal("90.00")))
 
 
 def test_a_name_of_a_file_cannot_add_a_header_or_become_a_page() -> None:

@@ -34,6 +34,7 @@ _SUMS = (
     *("billable_km", "variable_cost_brl", "fixed_cost_brl", "unpriced_trips", "open_findings", "critical_findings"),
 )
 _INCIDENTS_SHOWN = 5
+_INCIDENTS_READ = 60  # several of them may have one cause
 _TRIPS_A_PAGE = 60
 
 
@@ -86,7 +87,7 @@ def add_day_pages(app: FastAPI, site: Site) -> None:
             incidents = site.relations.page(
                 visit.session, "incidents", "incident_id",
                 lambda c: (*within(c), c.cycle_start.is_(None), money.is_important(c)),
-                order=money.gravest_first, limit=_INCIDENTS_SHOWN,
+                order=money.gravest_first, limit=_INCIDENTS_READ,
             )  # fmt: skip
             vehicles = site.relations.rows(
                 visit.session, "vehicle_days", within, order=lambda c: (c.open_findings.desc(), c.plate)
@@ -97,7 +98,7 @@ def add_day_pages(app: FastAPI, site: Site) -> None:
                 day=day, before=before, after=after, names=names_of(site, visit), scope=scope, plate=plate,
                 total=next(iter(_day_sums(site, visit, within, by_day=False)), {}),
                 amounts=money.labelled(amounts),
-                incidents=[{**one, "amounts": money.amounts_of(one)} for one in incidents],
+                incidents=money.joined_by_cause(incidents)[:_INCIDENTS_SHOWN],
                 vehicles=vehicles, coverage=COVERAGE, **_trips(site, visit, day, scope, plate, 1),
             )  # fmt: skip
 

@@ -123,4 +123,5 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "size": size,
     "counted": locale.counted,
     "rule_title": labels.rule_title,
+    "unbroken": locale.unbroken,
 }
