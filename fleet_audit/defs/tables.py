@@ -70,13 +70,27 @@ def asset_arguments(table: Table, group: str, **metadata: object) -> dict[str, A
     is_sql = table.schema in POSTGRES_SCHEMAS
     return {
         "key": key_of(table),
-        "description": table.description,
+        "description": _description(table),
         "group_name": group_of(group),
         "owners": owners_of(group),
         "kinds": {"postgres", "table"} if is_sql else {"parquet", "python"},
         "io_manager_key": WAREHOUSE_IO if is_sql else LAKE_IO,
         "metadata": {"table": table.address, "dagster/column_schema": column_schema(table), **metadata},
     }
+
+
+def _description(table: Table) -> str:
+    """What the table holds, its key, what a run replaces, and the table where several assets write it."""
+    sentences = [table.description]
+    if table.asset:
+        sentences.append(
+            f"Rows of {table.full_name} with a {table.partition}: its other rows have an asset of their own"
+        )
+    if table.key:
+        sentences.append(f"Key: {', '.join(table.key)}")
+    if table.partition:
+        sentences.append(f"A run replaces the rows of its {table.partition}")
+    return ". ".join(sentences) + "."
 
 
 def daily_arguments(table: Table, group: str, **metadata: object) -> dict[str, Any]:

@@ -114,6 +114,7 @@ def test_every_asset_has_a_description_and_an_owner(specs):
         assert spec.owners, name
         assert spec.kinds, name
         assert spec.group_name not in (None, "default"), name
+    assert len({spec.description for spec in specs.values()}) == len(specs)  # cycle_findings had that of findings
 
 
 def test_every_table_shows_its_columns_with_units(specs):
