@@ -278,7 +278,7 @@ def test_a_run_on_a_day_with_the_tracker_off_the_bus_is_held_as_not_observed():
     assert not found(context, "D05")
     [finding] = found(context, "D06")
     assert "não observado" in finding["explanation_pt"]
-    assert (finding["amount"], finding["confidence"]) == ("held_brl", 0.05)
+    assert (finding["amount"], finding["confidence"]) == ("held_brl", 0.02)
     assert list(held_runs(context)["reason"]) == ["not_observed"]
     [cause] = found(context, "O04")
     assert cause["explanation_pt"].endswith("não foi observada e fica retida, sem indício de corrida fantasma.")
