@@ -17,6 +17,7 @@ from fleet_audit.logic.audit.cycle import find_in_cycle
 from fleet_audit.logic.audit.day import DayInputs, day_context
 from fleet_audit.logic.audit.findings import find, held_runs
 from fleet_audit.logic.audit.incidents.causes import with_roots
+from fleet_audit.logic.audit.incidents.rows import day_incidents
 from fleet_audit.logic.audit.not_tested import rules_not_tested
 from fleet_audit.logic.audit.rules.day.context import AuditDay
 from fleet_audit.logic.audit.rules.registry import CYCLE_RULES
@@ -183,6 +184,25 @@ def test_a_day_that_another_carrier_exceeds_disallows_nothing_of_the_owners() ->
     lines = waterfall(waterfall_rows(CycleFacts(context.trips, context.costs, context.groups, held, findings)))
     own = lines.set_index("carrier_code").loc["CONLOG"]
     assert (own["disallowed_brl"], own["tolerance_brl"]) == (Decimal("0.00"), Decimal("-2.45"))
+
+
+@pytest.mark.parametrize(("plate", "writers"), [(PLATE, ("CONLOG", "VIASUL")), (UNKNOWN, ("AZUL", "VIASUL"))])
+def test_two_carriers_that_exceed_on_one_vehicle_each_have_a_d02_and_its_amounts(
+    plate: str, writers: tuple[str, str]
+) -> None:
+    """Both findings had one id, and the day had no report."""
+    owner = None if plate == UNKNOWN else "CONLOG"
+    clocks = (("07:00", "08:00"), ("10:00", "11:00"))
+    trips = [trip(f"T{at}", *times, plate=plate, carrier_code=owner) for at, times in enumerate(clocks)]
+    runs = [run(writer, *times, "60", plate=plate, carrier_code=writer)
+            for writer, times in zip(writers, clocks, strict=True)]  # fmt: skip
+    context = audit(trips, runs, costs=priced(trips))
+    findings = with_roots(find(context).query("plate == @plate"), context.groups)
+    assert findings["finding_id"].is_unique
+    assert sorted(findings.query("rule_id == 'D02'")["carrier_code"]) == [*writers]
+    incidents = day_incidents(findings, context.groups, held_runs(context)).groupby("carrier_code")["disallowed_brl"]
+    amounts = vehicle_day_amounts(DAY, findings, context.groups, held_runs(context)).set_index("carrier_code")
+    assert incidents.sum().to_dict() == amounts["disallowed_brl"].to_dict()
 
 
 def sold_bus(day: dt.date, trips: list[dict], runs: list[dict]) -> AuditDay:

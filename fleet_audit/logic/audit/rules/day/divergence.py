@@ -81,8 +81,7 @@ def day_above_measured(context: AuditDay) -> list[Draft]:
     uncounted = left.groupby(_declarer(left))["match_id"].agg(list).to_dict()
     by_declarer = dict(tuple(counted.groupby(_declarer(counted))))
     return [
-        _day(context, key[0], by_declarer[key], uncounted.get(key, []), row.pct, excepted)
-        for key, row in days.iterrows()
+        _day(context, *key, by_declarer[key], uncounted.get(key, []), row.pct, excepted) for key, row in days.iterrows()
     ]
 
 
@@ -206,8 +205,15 @@ def _is_own_odometer(declared_km: float, trips: list[Record], tolerance_km: floa
 
 
 def _day(
-    context: AuditDay, plate: str, groups: pd.DataFrame, uncounted: list[str], pct: float, excepted: Mapping[str, str]
+    context: AuditDay,
+    plate: str,
+    carrier_code: str,
+    groups: pd.DataFrame,
+    uncounted: list[str],
+    pct: float,
+    excepted: Mapping[str, str],
 ) -> Draft:
+    is_owners = carrier_code in ("", context.owners.get(plate, {}).get("carrier_code"))
     covered = [match_id for match_id in groups["match_id"] if match_id in excepted]
     trip_ids = tuple(groups["trip_ids"].explode())
     run_ids = tuple(groups["declared_run_ids"].explode())
@@ -244,6 +250,7 @@ def _day(
         context_trip_ids=trip_ids,
         context_run_ids=run_ids,
         exception_id=min((excepted[match_id] for match_id in covered), default=None),
+        extra=() if is_owners else (carrier_code,),  # of two that exceed on one vehicle each has an id of its own
     )
 
 
