@@ -64,13 +64,22 @@ def test_k01_names_the_line_that_bills_more_than_its_trips_and_spares_the_one_a_
 def test_an_invoice_of_a_sold_vehicle_accuses_the_carrier_of_its_contract() -> None:
     """The buyer was accused of its seller's invoice, with the lines and trips of the seller as evidence."""
     wrong = [billed(variable_brl="1519.00"), billed(contract_id="CT2", variable_brl="10.00")]
-    found_now = find_in_cycle(sold_after(invoiced(*wrong), 20)).query("rule_id == 'K01'")
+    found_now = find_in_cycle(sold_after(invoiced(*wrong), 20)).query("rule_id == 'K01'").sort_values("carrier_code")
     assert found_now[["carrier_code", "brl_at_stake"]].to_numpy().tolist() == [
         ["CONLOG", Decimal("49.00")],
         ["VIASUL", Decimal("10.00")],
     ]
     dearer = as_class(billed(vehicle_class="leito", rate_brl_per_km="6.00"))
     assert find_in_cycle(sold_after(dearer, 20)).query("rule_id == 'V02'")["carrier_code"].to_list() == ["CONLOG"]
+
+
+def test_k01_compares_a_line_with_all_trips_of_its_contract_on_whosever_days_they_are() -> None:
+    """Lent for three days under its own contract: their trips were missing from the line, R$ 441,00 "a mais"."""
+    context = invoiced(billed())
+    is_lent = (context.registered["plate"] == PLATE) & context.registered["operational_date"].isin(DAYS[2:5])
+    carriers = context.registered["carrier_code"].mask(is_lent, "VIASUL")
+    lent = replace(context, registered=context.registered.assign(carrier_code=carriers))
+    assert find_in_cycle(lent).query("rule_id == 'K01'").empty
 
 
 def test_k01_concerns_the_carrier_of_the_contract_whoever_has_the_vehicle() -> None:

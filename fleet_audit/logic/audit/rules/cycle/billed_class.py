@@ -26,13 +26,13 @@ def dearer_class(context: AuditCycle) -> list[Draft]:
     """V02: an invoice line whose class its vehicle had on no day of the cycle, at a rate above the vehicle's own.
 
     The vehicle's classes are those by which its trips were priced, and the registered one. Its own rate is the highest
-    at which a trip of the cycle was priced: a vehicle without a priced trip, or a line without a rate, shows no
-    dearer price and is not tested. At stake is the difference of the rates over the billed km.
+    at which a trip of the cycle was priced under the line's contract: a vehicle without such a trip, or a line without
+    a rate, shows no dearer price and is not tested. At stake is the difference of the rates over the billed km.
     """
     classes, rates = _registered_classes(context), _highest_rates(context)
     drafts = []
     for line in _lines_of_other_classes(context).dropna(subset="rate_brl_per_km").to_dict("records"):
-        rate = rates.get(line["plate"])
+        rate = rates.get((line["contract_id"], line["plate"]))
         if rate is not None and line["rate_brl_per_km"] > rate:
             drafts.append(_draft(context, line, sorted(classes[line["plate"]]), rate))
     return drafts
@@ -54,7 +54,8 @@ def _plates_of_other_classes(context: AuditCycle) -> set[str]:
 def _plates_without_rate(context: AuditCycle) -> set[str]:
     """Plates that were billed in another class, and whose own rate or each billed rate is not known."""
     lines, rates = _lines_of_other_classes(context), _highest_rates(context)
-    is_comparable = lines["rate_brl_per_km"].notna() & lines["plate"].isin(list(rates))
+    is_priced = pd.MultiIndex.from_frame(lines[["contract_id", "plate"]].astype(object)).isin(list(rates))
+    is_comparable = lines["rate_brl_per_km"].notna() & is_priced
     return set(lines["plate"]) - set(lines.loc[is_comparable, "plate"])
 
 
@@ -65,10 +66,12 @@ def _registered_classes(context: AuditCycle) -> dict[str, set[str]]:
     return {str(plate): set(own) for plate, own in known.groupby("plate")["vehicle_class"]}
 
 
-def _highest_rates(context: AuditCycle) -> dict[str, Decimal]:
+def _highest_rates(context: AuditCycle) -> dict[tuple[str, str], Decimal]:
+    """The highest rate by contract and plate: no carrier sees what another one is paid for a vehicle that was sold."""
     costs = context.vehicle_costs
     priced = costs[(costs["cost_status"] == "priced") & costs["rate_brl_per_km"].notna()]
-    return {str(plate): max(rates) for plate, rates in priced.groupby("plate")["rate_brl_per_km"]}
+    by_contract = priced.groupby(["contract_id", "plate"])["rate_brl_per_km"]
+    return {(str(contract), str(plate)): max(rates) for (contract, plate), rates in by_contract}
 
 
 def _draft(context: AuditCycle, line: Record, classes: list[str], rate: Decimal) -> Draft:
@@ -103,7 +106,7 @@ def _price(rate: Decimal) -> str:
 RULES = (
     Rule(
         "V02",
-        "3",
+        "4",
         "H",
         "Cobrado em classe mais cara",
         "A fatura cobra o veículo em uma classe que ele não tem no cadastro, por um preço maior do que o dele.",
@@ -123,6 +126,5 @@ RULES = (
             _plates_without_rate,
             "cobrado em outra classe, mas sem viagem com preço ou sem preço na fatura para comparar",
         ),
-        is_by_carrier=True,
     ),
 )

@@ -40,19 +40,3 @@ def turn_of(rows: pd.DataFrame, turns: pd.DataFrame) -> np.ndarray:
     found = pd.merge_asof(asked, known, on="day", by="plate").sort_values("at")
     turn: np.ndarray = found["turn"].fillna(0).to_numpy(dtype=np.int64)
     return turn
-
-
-def turn_of_lines(lines: pd.DataFrame, registered: pd.DataFrame, turns: pd.DataFrame) -> np.ndarray:
-    """The turn of each invoice line, by plate and contract_id: the first one with a day under that contract.
-
-    That of another contract belongs to the vehicle's last carrier.
-    """
-    keys = ["plate", "contract_id"]
-    known = registered.assign(turn=turn_of(registered, turns)).sort_values("operational_date", kind="stable")
-    known = known[[*keys, "turn"]].astype({"plate": "str", "contract_id": "str"})
-    of_contract = known.dropna(subset=keys).drop_duplicates(keys)
-    last = known.drop_duplicates("plate", keep="last").set_index("plate")["turn"]
-    asked = lines[keys].astype("str")
-    found = asked.merge(of_contract, on=keys, how="left")["turn"].to_numpy()
-    turn: np.ndarray = np.where(np.isnan(found), asked["plate"].map(last).fillna(0), found).astype(np.int64)
-    return turn

@@ -17,7 +17,7 @@ import pandas as pd
 from fleet_audit.logic.audit.incomplete import no_incomplete_days
 from fleet_audit.logic.audit.repeats import of_another_carrier
 from fleet_audit.logic.audit.rules import sentences
-from fleet_audit.logic.audit.rules.cycle.carrier_turns import carrier_turns, turn_of, turn_of_lines
+from fleet_audit.logic.audit.rules.cycle.carrier_turns import carrier_turns, turn_of
 from fleet_audit.logic.audit.rules.row_records import Record, TripAndRunRecords
 from fleet_audit.logic.devices.driving import Driving, driving
 from fleet_audit.logic.primitives.cycles import ONE_DAY, Cycle, as_days, cycle_days
@@ -124,15 +124,14 @@ class AuditCycle(TripAndRunRecords):
     def _of_turn(self, turns: pd.DataFrame, turn: int) -> AuditCycle:
         frames = {name: getattr(self, name) for name in _OF_DAYS}
         frames = {name: rows[turn_of(rows, turns) == turn] for name, rows in frames.items()}
-        invoices = self.invoices[turn_of_lines(self.invoices, self.registered, turns) == turn]
         last = frames["registered"].sort_values("operational_date", kind="stable").drop_duplicates("plate", keep="last")
         sold = last.loc[last["plate"].isin(turns["plate"]), self.vehicles.columns]
         if turn:
             plan = self.plan[self.plan["plate"].isin(sold["plate"])]
-            return replace(self, turn=turn, vehicles=sold, plan=plan, invoices=invoices, **frames)
+            return replace(self, turn=turn, vehicles=sold, plan=plan, **frames)
         others = self.vehicles[~self.vehicles["plate"].isin(turns["plate"])]
         vehicles = pd.concat([others, sold], ignore_index=True)
-        return replace(self, vehicles=vehicles, invoices=invoices, **frames)
+        return replace(self, vehicles=vehicles, **frames)
 
     @property
     def is_over(self) -> bool:

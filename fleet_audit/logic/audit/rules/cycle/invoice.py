@@ -34,13 +34,13 @@ def invoice_lines(context: AuditCycle) -> list[Draft]:
     trip without a price, or with a day that is incomplete by our own fault, are excluded: their sum is unknown. What
     was billed beyond the sum is not paid; what was billed below it is in the carrier's favour.
     """
-    lines, trips = _lines(context), _priced_trips(context)
-    unpriced = context.costs.loc[context.costs["cost_status"].isin(["no_tariff", "ambiguous_tariff"]), "trip_id"]
-    unknown = set(context.trips.loc[context.trips["trip_id"].isin(unpriced), "plate"])
-    unknown |= _plates_with_unobserved_days(context)
+    lines, trips, costs = _lines(context), _priced_trips(context), context.vehicle_costs
+    unpriced = costs[costs["cost_status"].isin(["no_tariff", "ambiguous_tariff"])]
+    unknown = set(zip(unpriced["contract_id"], unpriced["plate"], strict=True))
+    unobserved = _plates_with_unobserved_days(context)
     drafts = []
     for (contract, plate), own in lines.groupby(["contract_id", "plate"], sort=True):
-        if plate in unknown:
+        if (contract, plate) in unknown or plate in unobserved:
             continue
         billed = trips[(trips["contract_id"] == contract) & (trips["plate"] == plate)]
         for line, of_line in _assigned(_with_credit_notes(own), billed):
@@ -139,7 +139,7 @@ def _named(line: Record) -> str:
 RULES = (
     Rule(
         "K01",
-        "5",
+        "6",
         "H",
         "Tarifa ausente ou ambígua, ou fatura que não fecha",
         "O valor variável de uma linha da fatura não é a soma dos custos das viagens que ela cobra.",
@@ -150,6 +150,5 @@ RULES = (
         vehicle_need=VehicleNeed(
             _invoiced_plates, _plates_with_unobserved_days, "posições incompletas em dias do ciclo"
         ),
-        is_by_carrier=True,
     ),
 )
