@@ -20,14 +20,14 @@ from pydantic import SecretStr
 
 from fleet_audit.errors import PermanentError, RetryableError
 from fleet_audit.formats.adapter import CONTRACT, Adapter
-from fleet_audit.formats.api_page.decoding import outline, outline_again
+from fleet_audit.formats.api_page.decoding import outline, outline_again, raw_items
 from fleet_audit.formats.parsed import RejectedFile
 from fleet_audit.sources.api_transport import MAX_BODY_BYTES, BodyTooLargeError, Reply, Transport, retry_after_s
 
 BACKOFF_CAP_S = 30.0
 MAX_REFUSALS = 3  # contract: a refused token is tried twice more, with the settings read again
 PAGE_TIMEOUTS = 10  # all tries of one page may take so many times the time-out of a silence
-MAX_EQUAL_PAGES = 20  # pages of one window that differ in their cursor alone, or have no rows: it never ends
+MAX_EQUAL_PAGES = 20  # pages of one window that have the same rows, or none in turn: it never ends
 _MAX_LETTERS = 40
 _RETRIED = (408, 425, 429)  # and every 5xx
 
@@ -188,10 +188,10 @@ class TelemetryApi:
             if answer.cursor is None or (not answer.rows and answer.cursor == query.get(names["cursor"])):
                 return
             asked[answer.cursor] += 1
-            content = hashlib.sha256(_unescaped(answer.body).replace(_unescaped(answer.cursor.encode()), b"")).digest()
-            seen[content] += 1
+            rows = hashlib.sha256(raw_items(answer.body, self.adapter)).digest()
+            seen[rows] += 1 if answer.rows else 0
             empty = 0 if answer.rows else empty + 1
-            if asked[answer.cursor] > self._max_attempts or max(seen[content], empty) > MAX_EQUAL_PAGES:
+            if asked[answer.cursor] > self._max_attempts or max(seen[rows], empty) > MAX_EQUAL_PAGES:
                 raise RetryableError(
                     f"{self._url} gives the same cursor or page again and again and never ends the window; "
                     "report it to the owner of FLEET_API_URL."
@@ -294,11 +294,6 @@ def _address(headers: Mapping[str, str], asked: str) -> str:
     except (KeyError, ValueError):  # none, or its brackets or port are none
         is_legible = False
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}" if is_legible else "no legible address"
-
-
-def _unescaped(text: bytes) -> bytes:
-    """Without backslashes: in JSON a cursor has them before quotation marks and, where PHP writes it, before `/`."""
-    return text.replace(b"\\", b"")
 
 
 def _written(instant: dt.datetime, form: str) -> str:

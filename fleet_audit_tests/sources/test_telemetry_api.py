@@ -135,14 +135,14 @@ def test_retry_after_may_be_a_date(days: int) -> None:
     assert waits == pytest.approx(max(0, days) * 86_400, abs=60)
 
 
-@pytest.mark.parametrize("cursor", ["c{}", '["/",{}]'], ids=["plain", "escaped in JSON"])
+@pytest.mark.parametrize("cursor", ["c{}", '["/",{}]', "a&b={}"], ids=["plain", "escaped in JSON", "as Go escapes it"])
 def test_a_window_that_never_ends_is_found_out(cursor: str) -> None:
     """The same rows for ever, each time with another cursor."""
     numbers = itertools.count()
 
     def answer(_: BaseHTTPRequestHandler) -> tuple[int, dict[str, str], bytes]:
         page = {"data": [{"device_id": "1"}], "next_cursor": cursor.format(next(numbers))}
-        return 200, {}, json.dumps(page).replace("/", r"\/").encode()
+        return 200, {}, json.dumps(page).replace("/", r"\/").replace("&", r"\u0026").encode()
 
     with answering(answer) as url, pytest.raises(RetryableError, match="never ends"):
         list(client(url).pages(FROM, TO))

@@ -80,6 +80,14 @@ def outline_again(payload: bytes, adapter: Adapter = CONTRACT) -> tuple[int, str
     return len(items), cursor or None if has_more else None
 
 
+def raw_items(payload: bytes, adapter: Adapter = CONTRACT) -> bytes:
+    """The list of items as the page writes it; the whole page where only Python's reader accepts it."""
+    try:
+        return bytes(_raw_at(payload, adapter.items))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return payload
+
+
 def _raw_at(payload: bytes, path: Sequence[str]) -> bytes | msgspec.Raw:
     """The JSON at a path of names inside nested objects; `null` where one of them is missing."""
     raw: bytes | msgspec.Raw = payload
