@@ -167,21 +167,24 @@ class AuditCycle(TripAndRunRecords):
 
     @cached_property
     def is_off_bus(self) -> pd.Series:
-        """Of each row of `coverage`, whether its device was not on the vehicle that day, as the day's findings say.
-
-        A device that stands in a workshop does not show its vehicle idle: a reserve was accused (V03) because the
-        tracker of its titular, which drove, was off the bus (O04).
-        """
+        """Of each row of `coverage`, whether its device was not on the vehicle that day, as the day's findings say."""
         keys = ["operational_date", "plate"]
         found = self.day_findings.loc[self.day_findings["rule_id"].isin(_OFF_BUS), keys]
         rows, off_bus = (pd.MultiIndex.from_frame(frame[keys].astype(object)) for frame in (self.coverage, found))
         return pd.Series(rows.isin(off_bus), index=self.coverage.index)
 
     @cached_property
-    def seen_days(self) -> pd.DataFrame:
-        """plate, operational_date of the days on which a vehicle was seen, and no source of it is incomplete.
+    def is_unproven(self) -> pd.Series:
+        """Of each row of `coverage`, whether what was seen does not show what the vehicle did and what it did not.
 
-        Its device must have been on it (`is_off_bus`).
+        A device that stands in a workshop does not show its vehicle idle: a reserve was accused (V03) because the
+        tracker of its titular, which drove, was off the bus (O04). Its drift is empty km beside no service (K03).
+        """
+        return self.is_unobserved | self.is_off_bus
+
+    @cached_property
+    def seen_days(self) -> pd.DataFrame:
+        """plate, operational_date of the days on which a vehicle was seen, by complete sources and a device on it.
 
         Where no stretch of time was observed there must be as many positions as fill the day in steps of gap_split_s:
         those of a parked device that reports every 30 min do; of one position a day nobody knows what lies between.
@@ -191,7 +194,7 @@ class AuditCycle(TripAndRunRecords):
         )
         is_filled = positions * self.parameters.gap_split_s >= _DAY_S
         is_seen = (self.coverage["status"] != "silent") & ((observed_h > 0) | is_filled)
-        is_seen &= ~(self.is_unobserved | self.is_off_bus)
+        is_seen &= ~self.is_unproven
         return self.coverage.loc[is_seen, ["plate", "operational_date"]]
 
     @cached_property

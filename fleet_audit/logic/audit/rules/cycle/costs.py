@@ -36,9 +36,10 @@ def too_much_deadhead(context: AuditCycle) -> list[Draft]:
     service km, those from 10 % to 20 %. Their doubt is that of the empty trips plus deadhead_pct of that of the
     service trips. A vehicle without service is V04's. One of which trips may be
     service, for a place is not proven, is only found where it is above deadhead_pct with these. Days of which a source
-    is incomplete by our own fault do not count: a refused file left their service out.
+    is incomplete by our own fault do not count, nor do those on which the device was off the bus (O04, O08): their
+    service is missing.
     """
-    trips = _trips_of_complete_days(context)
+    trips = _trips_of_proven_days(context)
     parameters, known = context.parameters, trips[trips["km_measured"].notna()]
     known = known.assign(km=to_hundredths(known["km_measured"]))
     km = known.pivot_table(index="plate", columns="purpose", values="km", aggfunc="sum", fill_value=0)
@@ -48,7 +49,7 @@ def too_much_deadhead(context: AuditCycle) -> list[Draft]:
     doubt = doubt.reindex(columns=["service", "deadhead"], fill_value=0.0)
     paid, share = _paid_deadhead(context), Decimal(str(parameters.deadhead_pct)) / 100
     km = km[~km.index.isin(_perhaps_less_empty(context))]
-    incomplete = context.coverage.loc[context.is_unobserved, "plate"].value_counts()
+    unproven = context.coverage.loc[context.is_unproven, "plate"].value_counts()
     drafts = []
     for plate, row in km[km["service"] > 0].iterrows():
         service, deadhead = (Decimal(int(row[name])) / 100 for name in ("service", "deadhead"))
@@ -60,8 +61,8 @@ def too_much_deadhead(context: AuditCycle) -> list[Draft]:
         paid_km, paid_brl = paid.get(str(plate), (Decimal("0.00"), None))
         paid_excess, excess = max(paid_km - allowed, Decimal("0.00")), deadhead - allowed
         at_stake = paid_excess or excess
-        days = sentences.counted(int(incomplete.get(plate, 0)), "dia", "dias")
-        without = f", sem contar {days} de fonte incompleta" if plate in incomplete else ""
+        days = sentences.counted(int(unproven.get(plate, 0)), "dia", "dias")
+        without = f", sem contar {days} de fonte incompleta ou com o rastreador fora dele" if plate in unproven else ""
         drafts.append(
             Draft(
                 "K03",
@@ -91,14 +92,14 @@ def too_much_deadhead(context: AuditCycle) -> list[Draft]:
 
 
 @computed_once
-def _trips_of_complete_days(context: AuditCycle) -> pd.DataFrame:
-    """The trips without those of vehicle-days of which a source is incomplete."""
+def _trips_of_proven_days(context: AuditCycle) -> pd.DataFrame:
+    """The trips without those of vehicle-days that are not shown whole (`AuditCycle.is_unproven`)."""
     keys = ["plate", "operational_date"]
-    incomplete, asked = (
+    unproven, asked = (
         pd.MultiIndex.from_frame(rows[keys].astype(object))
-        for rows in (context.coverage[context.is_unobserved], context.trips)
+        for rows in (context.coverage[context.is_unproven], context.trips)
     )
-    return context.trips[~asked.isin(incomplete)]
+    return context.trips[~asked.isin(unproven)]
 
 
 def _plates_with_deadhead(context: AuditCycle) -> set[str]:
@@ -108,7 +109,7 @@ def _plates_with_deadhead(context: AuditCycle) -> set[str]:
 @computed_once
 def _perhaps_less_empty(context: AuditCycle) -> set[str]:
     """Plates above deadhead_pct of their service km, but not of these with those of trips that may be service."""
-    trips = _trips_of_complete_days(context)
+    trips = _trips_of_proven_days(context)
     trips = trips[trips["km_measured"].notna()]
     is_perhaps = trips["trip_id"].isin(context.perhaps_service["trip_id"])
     purpose = trips["purpose"].mask(is_perhaps, "perhaps")
@@ -124,7 +125,7 @@ def _perhaps_less_empty(context: AuditCycle) -> set[str]:
 
 def _paid_deadhead(context: AuditCycle) -> dict[str, tuple[Decimal, Decimal]]:
     """Plate → km and BRL of the deadhead that the contract pays."""
-    trips = _trips_of_complete_days(context)
+    trips = _trips_of_proven_days(context)
     trips = trips.loc[trips["purpose"] == "deadhead", ["trip_id", "plate"]]
     rows = trips.merge(context.costs[["trip_id", "billable_km", "variable_cost_brl"]], on="trip_id")
     rows = rows[(rows["variable_cost_brl"] > 0).fillna(False)]
@@ -262,7 +263,7 @@ RULES = (
     ),
     Rule(
         "K03",
-        "5",
+        "6",
         "M",
         "Deslocamento vazio em excesso",
         "O veículo rodou vazio, no ciclo, mais do que o contrato admite em relação ao serviço.",

@@ -114,7 +114,7 @@ def _perhaps_substituted(context: AuditCycle) -> set[str]:
 def _seen_days(context: AuditCycle, plate: str) -> set[dt.date]:
     coverage = context.coverage
     is_seen = (coverage["plate"] == plate) & (coverage["status"] == "complete")
-    return set(coverage.loc[is_seen & ~(context.is_unobserved | context.is_off_bus), "operational_date"])
+    return set(coverage.loc[is_seen & ~context.is_unproven, "operational_date"])
 
 
 def _days_of(trips: pd.DataFrame, plate: str) -> set[dt.date]:
