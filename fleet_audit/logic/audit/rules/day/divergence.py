@@ -81,7 +81,8 @@ def day_above_measured(context: AuditDay) -> list[Draft]:
     uncounted = left.groupby(_declarer(left))["match_id"].agg(list).to_dict()
     by_declarer = dict(tuple(counted.groupby(_declarer(counted))))
     return [
-        _day(context, *key, by_declarer[key], uncounted.get(key, []), row.pct, excepted) for key, row in days.iterrows()
+        _day(context, key[0], key[1], by_declarer[key], uncounted.get(key, []), row.pct, excepted)
+        for key, row in days.iterrows()
     ]
 
 
