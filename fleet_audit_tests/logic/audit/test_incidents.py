@@ -155,6 +155,8 @@ def test_a_clock_holds_its_runs_and_other_contradictions_explain_nothing() -> No
     both = held.assign(reason=["clock", "clock", "clock"])  # one clock holds several runs of a day
     (found,) = incidents(clock, finding("T03", trip="tA1"), held=both)
     assert found["held_brl"] == D("15.00")
+    (found,) = incidents(clock, held=both.assign(carrier_code=["C1", "C2", None]))  # C2's money is none of C1's
+    assert found["held_brl"] == D("7.00")
     assert len(incidents(finding("Q05", evidence={"note_code": "plate_form"}), finding("T03", trip="tA1"))) == 2
 
 

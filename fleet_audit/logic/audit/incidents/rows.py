@@ -96,11 +96,16 @@ def _vehicle(rows: pd.DataFrame) -> pd.Series:
 
 
 def _held_for_clock(findings: pd.DataFrame, held_runs: pd.DataFrame) -> pd.DataFrame:
-    """Runs that are held for a clock, as money of the finding (Q05) about their vehicle's clock."""
+    """Runs that are held for a clock, as money of the finding (Q05) about their vehicle's clock.
+
+    Not those of another carrier: their money is that one's, and the finding the vehicle's carrier's.
+    """
     clocks = findings[is_clock(findings) & (findings["status"] == "open")].sort_values("finding_id")
     clocks = clocks.drop_duplicates("plate")
     clocks = clocks.set_index(clocks["plate"].astype("str"))
     runs = held_runs[(held_runs["reason"] == "clock") & held_runs["plate"].isin(clocks.index)]
+    writer, owner = runs["carrier_code"].astype(object), runs["plate"].map(clocks["carrier_code"]).astype(object)
+    runs = runs[writer.isna() | owner.isna() | (writer == owner)]
     plate = runs["plate"].astype("str")
     return pd.DataFrame(
         {
