@@ -58,6 +58,15 @@ def test_s05_compares_the_trips_of_each_carrier_with_the_others(km: list[float],
     assert sorted(row["carrier_code"] for row in found(context, "S05")) == accused
 
 
+def test_s05_of_a_vehicle_that_the_register_has_later_keeps_two_findings_apart() -> None:
+    """Of its first days nobody is its carrier: both findings had one id, and the cycle could not be written."""
+    others = [row for number in range(20) for row in on_route(f"CCC3C{number:02d}", [20.0] * 6)]
+    context = a_cycle(trips=[*others, *on_route(PLATE, [24.0] * 12)])
+    is_before = (context.trips["plate"] == PLATE) & context.trips["operational_date"].isin(DAYS[:6])
+    carriers = context.trips["carrier_code"].mask(is_before)
+    assert len(found(replace(context, trips=context.trips.assign(carrier_code=carriers)), "S05")) == 2
+
+
 def test_o07_compares_no_buyer_with_the_past_of_its_seller() -> None:
     """From the sale on the vehicle is driven otherwise: by other drivers, which prove nothing about its tracker."""
     driven_on = a_past(since(DAYS[12], kmh=1.4, stood_s=0.15))

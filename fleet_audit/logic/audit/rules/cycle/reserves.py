@@ -45,7 +45,7 @@ def charged_twice(context: AuditCycle) -> list[Draft]:
             draft = _draft(context, plate, titular, days)
             # a reserve of one titular and carrier keeps the id that earlier releases gave it
             names = {"titular_plate": titular, "carrier_code": draft.carrier_code}
-            others = (name for key, name in names.items() if name not in (None, first[plate][key]))
+            others = (str(name) for key, name in names.items() if name != known(first[plate][key]))
             drafts.append(replace(draft, extra=tuple(others)))
     return drafts
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from fleet_audit.logic.audit.evidence import known
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
 from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft
@@ -188,7 +189,7 @@ def _draft(context: AuditCycle, plate: str, compared: pd.DataFrame, facts: dict[
     stood_min, usual_min = (sums[name] / 60 / len(compared) for name in ("standing_s", "usual_standing_s"))
     carrier_code = str(compared["carrier_code"].iloc[0])
     paid_km, rate = context.paid_km(plate, dates), context.rate_under(plate, carrier_code)
-    is_sold = carrier_code != context.owners.get(plate, {}).get("carrier_code")
+    is_last = carrier_code == (known(context.owners.get(plate, {}).get("carrier_code")) or "")
     shown = ["trip_id", "started_at", "ended_at", *WAY[2:], "driver_id", "km", *_TIMES, *_USUAL_TIMES]
     decimals = dict.fromkeys(["km", *_TIMES, *_USUAL_TIMES], 2)
     trips = compared.sort_values(["started_at", "trip_id"])[shown].round(decimals)
@@ -214,7 +215,7 @@ def _draft(context: AuditCycle, plate: str, compared: pd.DataFrame, facts: dict[
             **facts,
             "compared_trips": trips.to_dict("records"),
         },
-        extra=(str(compared["device_id"].iloc[0]), *([carrier_code] if is_sold and carrier_code else [])),
+        extra=(str(compared["device_id"].iloc[0]), *([] if is_last else [carrier_code])),
         carrier_code=carrier_code or None,
     )
 

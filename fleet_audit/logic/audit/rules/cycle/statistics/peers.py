@@ -120,7 +120,7 @@ def _samples(route: tuple[str, str, str], rows: pd.DataFrame) -> list[dict[str, 
 
 def _draft(context: AuditCycle, sample: dict[str, Any], p_adjusted: float, tests: int) -> Draft:
     plate, own = str(sample["plate"]), sample["own"]
-    is_sold = sample["carrier_code"] != context.owners.get(plate, {}).get("carrier_code")
+    is_last = sample["carrier_code"] == known(context.owners.get(plate, {}).get("carrier_code"))
     route = dict(zip(_ROUTE, sample["route"], strict=True))
     numbers = {name: round(value, 4) for name, value in sample.items() if isinstance(value, (int, float))}
     longer = "mais longa" if sample["difference_km"] > 0 else "mais curta"
@@ -137,7 +137,7 @@ def _draft(context: AuditCycle, sample: dict[str, Any], p_adjusted: float, tests
         facts={**route, **numbers, "test": "robust z, two-sided", "p_adjusted": p_adjusted, "correction": "Holm",
                "tests": tests, "own_trips": trips.to_dict("records")},
         context_trip_ids=tuple(trips["trip_id"].head(SHOWN)),
-        extra=(*map(str, sample["route"]), *([sample["carrier_code"]] if is_sold and sample["carrier_code"] else [])),
+        extra=(*map(str, sample["route"]), *([] if is_last else [str(sample["carrier_code"])])),
         carrier_code=sample["carrier_code"],
     )  # fmt: skip
 
