@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Protocol
 
 from fleet_audit.errors import PermanentError, RetryableError
+from fleet_audit.ingest.api.arrivals import ListedPages, PositionArrivals
 from fleet_audit.ingest.api.parsed_pages import COMPUTATION as PARSED_PAGES
 from fleet_audit.ingest.api.parsed_pages import keep_parsed, kept_files, remove_parsed
-from fleet_audit.ingest.api.staged_positions import ListedPages, PositionArrivals, StagedPositions, StagePositions
+from fleet_audit.ingest.api.staged_positions import StagedPositions, StagePositions
 from fleet_audit.ingest.day_digests import DayDigests
 from fleet_audit.ingest.staging import Stage, page_notes_path
 from fleet_audit.logic.primitives.window import WINDOW_OFFSETS

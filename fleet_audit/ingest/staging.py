@@ -14,8 +14,9 @@ import pandas as pd
 
 from fleet_audit.formats.adapter import CONTRACT, Adapter
 from fleet_audit.formats.bulletin import RUN_IDENTITY
+from fleet_audit.ingest.api.arrivals import ListedPages, PositionArrivals
 from fleet_audit.ingest.api.pages import asked_rows, set_aside_page
-from fleet_audit.ingest.api.staged_positions import ListedPages, PositionArrivals, StagedPositions, StagePositions
+from fleet_audit.ingest.api.staged_positions import StagedPositions, StagePositions
 from fleet_audit.ingest.driver_names import remember_drivers
 from fleet_audit.ingest.files import parsed_path
 from fleet_audit.ingest.late_positions import record_hours
@@ -148,8 +149,7 @@ class Stage:
         Pages are listed now where `listed` does not have them.
         """
         listed = listed or ListedPages.of_day(self.lake, day)
-        rows = self._positions_in_force(self._files("telemetry", day), day)
-        return PositionArrivals(day, listed.pages, rows, listed.at, listed.kept, listed.keeps_parsed)
+        return PositionArrivals(day, listed, self._positions_in_force(self._files("telemetry", day), day))
 
     def staged_positions(self, day: dt.date) -> EncodedDay:
         """`staging.positions` of a day, made and recorded: one row per device and instant."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -24,9 +24,11 @@ from fleet_audit.formats.api_page.decoding import BrokenPageError
 from fleet_audit.formats.api_page.positions import parse_page
 from fleet_audit.formats.parsed import RejectedFile, conform_notes
 from fleet_audit.formats.positions_merge import merge_positions
+from fleet_audit.ingest.api.arrivals import PositionArrivals
 from fleet_audit.ingest.api.pages import DamagedPageError, page_sha256, read_page
 from fleet_audit.ingest.api.parsed_pages import KeptPages, ParsedPagesFile
 from fleet_audit.ingest.api.wrong_types import WrongTypes
+from fleet_audit.logic.primitives.window import partition_day_bounds
 from fleet_audit.logic.primitives.workers.threads import map_ahead_in_threads
 from fleet_audit.schema.derive import arrow_schema, from_arrow, to_arrow
 from fleet_audit.schema.lake import PARSED_POSITIONS, STAGING_POSITIONS
@@ -94,13 +96,10 @@ class PositionsOfDay:
 
     Args:
         lake: where the pages are.
-        pages: their paths, each with the time of its arrival; all belong to the window [start, end) of the day.
-        file_rows: rows of telemetry files in force (`parsed.positions`), of the day.
         adapter: the vendor's names and units.
         driver_key: key of the drivers' pseudonyms.
+        arrivals: what the day is made of.
         folder: where sorted pages are kept meanwhile; the system's temporary folder without it.
-        kept: pages that need not be parsed again.
-        keeps_parsed: whether `parsed` is filled.
 
     Attributes, complete after the last part:
         counts: rows of the day.
@@ -110,27 +109,16 @@ class PositionsOfDay:
         drivers: driver_id and name of each driver that pages name, in all spellings.
         damaged: path of each page that could not be read, with the reason.
         rows_of_pages: path of each page that was read, with its number of items.
-        parsed: with `keeps_parsed`, pages that were parsed without a rejected item, whose raw text can hold a
+        parsed: where the arrivals say so, pages that were parsed without a rejected item, whose raw text can hold a
             driver's name, and without a value of a wrong type, which the day notes.
     """
 
     def __init__(
-        self,
-        lake: Lake,
-        pages: Mapping[str, dt.datetime],
-        file_rows: pd.DataFrame,
-        adapter: Adapter,
-        driver_key: bytes,
-        day: dt.date,
-        window: tuple[pd.Timestamp, pd.Timestamp],
-        folder: Path | None = None,
-        kept: Sequence[str] = (),
-        *,
-        keeps_parsed: bool = False,
+        self, lake: Lake, adapter: Adapter, driver_key: bytes, arrivals: PositionArrivals, folder: Path | None
     ) -> None:
-        self._lake, self._pages, self._arrivals, self._file_rows = lake, sorted(pages), pages, file_rows
-        self._adapter, self._driver_key = adapter, driver_key
-        self._day, self._window, self._folder = day, window, folder
+        self._lake, self._adapter, self._driver_key, self._folder = lake, adapter, driver_key, folder
+        self._day, self._listed, self._file_rows = arrivals.day, arrivals.listed, arrivals.file_rows
+        self._pages = sorted(arrivals.listed.pages)
         self.counts = DayCounts()
         self.rejected: list[pd.DataFrame] = []
         self.notes: list[pd.DataFrame] = []
@@ -139,7 +127,7 @@ class PositionsOfDay:
         self.rows_of_pages: dict[str, int] = {}
         self.parsed = ParsedPagesFile()
         self._wrong = WrongTypes()
-        self._kept, self._keeps_parsed = KeptPages(lake, kept), keeps_parsed
+        self._kept = KeptPages(lake, arrivals.listed.kept)
         self._parsing = threading.Lock()
 
     def __iter__(self) -> Iterator[pa.Table]:
@@ -179,7 +167,7 @@ class PositionsOfDay:
                 "Set FLEET_API_ADAPTER to the one that it was fetched with."
             ) from error
         origin = _origin(path)
-        reasons = self._excluded(rows.column("recorded_at"), self._arrivals[path])
+        reasons = self._excluded(rows.column("recorded_at"), self._listed.pages[path])
         if (is_excluded := reasons >= 0).any():
             codes = np.array(_EXCLUDED)[reasons[is_excluded]]
             excluded = pd.DataFrame({"row_number": rows["row_number"].to_numpy()[is_excluded], "reason_code": codes})
@@ -209,13 +197,13 @@ class PositionsOfDay:
             self.rows_of_pages[path] = page.rows
             self._wrong.add(path, page)
             self.counts.illegible += page.rows - rows.num_rows
-        is_kept = self._keeps_parsed and rows.num_rows and not len(page.rejected) and not len(page.wrong)
+        is_kept = self._listed.keeps_parsed and rows.num_rows and not len(page.rejected) and not len(page.wrong)
         return rows, rows if is_kept else None
 
     def _excluded(self, instants: pa.ChunkedArray, arrived_at: dt.datetime) -> np.ndarray:
         """Which of `_EXCLUDED` each position is that cannot be one of this window and page, -1 for the others."""
         at = instants.to_numpy()
-        start, end = (bound.tz_convert(None).to_datetime64() for bound in self._window)
+        start, end = (bound.tz_convert(None).to_datetime64() for bound in partition_day_bounds(self._day))
         weeks, latest = np.timedelta64(GPS_WEEKS), np.datetime64((arrived_at + FUTURE_SLACK).replace(tzinfo=None))
         is_rolled_over = np.zeros(len(at), dtype=bool)
         for shift in (-2 * weeks, -weeks, weeks):

@@ -267,7 +267,7 @@ def test_a_page_that_another_run_sets_aside_first_stops_neither_the_requests_nor
     arrivals = stage.position_arrivals(DAY)
     lake.put_bytes(path, b"damaged")
     set_aside_page(lake, warehouse, path, "It is damaged.", "another-run")
-    monkeypatch.setattr("fleet_audit.ingest.api.page_fetcher.archived_pages", lambda *_: list(arrivals.pages))
+    monkeypatch.setattr("fleet_audit.ingest.api.page_fetcher.archived_pages", lambda *_: list(arrivals.listed.pages))
     fetcher.fetch_days([DAY], LATER)
     assert [path in sentence for sentence in fetcher.set_aside] == [True]
     assert lake.get_bytes(path) == whole
