@@ -38,6 +38,7 @@ from fleet_audit.storage.migrate import upgrade
 DAY = dt.date(2025, 6, 17)  # the second day of a cycle: what is measured of the cycle is small
 SEED = 11
 LONGEST_REPEAT = 6
+_REPEATED = 9  # times that a query runs
 MOST_RATIO = 1.5
 LEAST_S = 0.005  # what takes less more than on the empty home is not judged by its ratio
 MORE_ROWS = 1000  # of a table, by which a run is shown to read more than on the empty home
@@ -174,14 +175,14 @@ def documented_queries() -> dict[str, str]:
     return {one.splitlines()[0]: one.split("```sql")[1].split("```")[0] for one in sections if "```sql" in one}
 
 
-def _print_queries(urls: Sequence[str], repeat: int = 9) -> None:
+def _print_queries(urls: Sequence[str]) -> None:
     """Processor time of PostgreSQL for each query, in turn on both homes, and the blocks that it touches."""
     connections = [psycopg2.connect(url) for url in urls]
-    title = f"query, processor time of PostgreSQL, median of {repeat}"
+    title = f"query, processor time of PostgreSQL, median of {_REPEATED}"
     print(f"\n{title:60} {'ms':>7} {'full':>7} {'ratio':>6}   blocks, full")
     for name, sql in documented_queries().items():
         times: tuple[list[float], list[float]] = ([], [])
-        for _ in range(repeat):
+        for _ in range(_REPEATED):
             for connection, found in zip(connections, times, strict=True):
                 found.append(_query_s(connection, sql))
         before, after = map(statistics.median, times)

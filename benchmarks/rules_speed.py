@@ -59,14 +59,14 @@ def _seconds_of_day(context: AuditDay) -> str:
     return f"{total:.2f} s, {len(rows)} findings; slowest: {_slowest(dataclasses.replace(context), DAY_RULES)}"
 
 
-def _slowest(context: object, rules: dict, most: int = 4) -> str:
+def _slowest(context: object, rules: dict) -> str:
     taken: dict[str, float] = {}
     for rule in rules.values():
         started = time.process_time()
         if rule.is_testable(context):
             rule.find(context)
         taken[rule.rule_id] = time.process_time() - started
-    return ", ".join(f"{rule} {taken[rule]:.2f}" for rule in sorted(taken, key=taken.__getitem__, reverse=True)[:most])
+    return ", ".join(f"{rule} {taken[rule]:.2f}" for rule in sorted(taken, key=taken.__getitem__, reverse=True)[:4])
 
 
 def _seconds_of_cycle(inbox: SimulatedInbox) -> str:

@@ -21,7 +21,6 @@ import click
 
 BASE = "import dagster, pandas"
 HELP = "import sys; sys.argv = ['fleet-audit', '--help']; from fleet_audit.cli.main import main; main()"
-OLDER_HELP = HELP.replace("fleet_audit.cli.main", "fleet_audit.cli")  # before the command line was a package
 LOCATION = "from fleet_audit.definitions import defs; defs()"
 
 
@@ -44,8 +43,7 @@ def main(runs: int, other: Path | None) -> None:
     programs = {("", BASE): here, ("--help", HELP): here, ("code location", LOCATION): here}
     if other is not None:
         checkout = other.resolve()
-        is_package = (checkout / "fleet_audit" / "cli" / "main.py").exists()
-        programs[("--help, other checkout", HELP if is_package else OLDER_HELP)] = checkout
+        programs[("--help, other checkout", HELP)] = checkout
         programs[("code location, other checkout", LOCATION)] = checkout
     times: dict[str, list[float]] = {name: [] for name, _ in programs}
     for run in range(runs + 1):

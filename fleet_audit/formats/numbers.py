@@ -18,6 +18,7 @@ _FLOAT = r"^-?[0-9]{1,18}([.][0-9]{1,20})?([eE][+-]?[0-9]{1,2})?$"
 # Seven digits, more than a dial shows: above it are metres and error values (the CAN bus's is 21,055,406 km).
 LARGEST_ODOMETER_KM = 10_000_000
 ODOMETER_RANGE_PT = "um número de 0 a 10.000.000 km"
+_LARGEST_WHOLE = 10**9
 _PLAIN = r"^(-?[0-9]{1,18}([.]([0-9]{1,2}|[0-9]{4,20}))?)?$"  # what every style reads alike
 _DECIMAL_COMMA = r"^-?[0-9]{1,18},[0-9]{1,10}$"
 # The mark after which three digits stand begins decimals when another mark groups before it.
@@ -165,10 +166,10 @@ def is_finer_than(plain: pd.Series, scale: int) -> pd.Series:
     return matches(plain, rf"[.][0-9]{{{scale}}}[0-9]*[1-9]0*$")
 
 
-def wholes(text: pd.Series, *, largest: int = 10**9) -> pd.Series:
+def wholes(text: pd.Series) -> pd.Series:
     """Whole numbers, `Int64`; `18,0` and `18.0`, as spreadsheets write them, count as whole."""
     whole = pc.cast(matching(identifiers(text), r"^-?[0-9]{1,18}$"), pa.int64())
-    return typed_series(pc.if_else(pc.less_equal(pc.abs(whole), largest), whole, None), text.index, "Int64")
+    return typed_series(pc.if_else(pc.less_equal(pc.abs(whole), _LARGEST_WHOLE), whole, None), text.index, "Int64")
 
 
 def identifiers(text: pd.Series) -> pd.Series:

@@ -171,9 +171,9 @@ def percent(name: str, description: str, *, nullable: bool = False) -> Column:
     return Column(name, Type.PERCENT, description, "%", nullable)
 
 
-def json(name: str, description: str, *, nullable: bool = False) -> Column:
+def json(name: str, description: str) -> Column:
     """A JSON document (text in frames, jsonb in PostgreSQL)."""
-    return Column(name, Type.JSON, description, None, nullable)
+    return Column(name, Type.JSON, description)
 
 
 def text_list(name: str, description: str) -> Column:

@@ -150,21 +150,12 @@ class Warehouse:
 
         return self._in_transaction(f"Writing {table.full_name}", [advisory_key(table.full_name)], write)
 
-    def upsert(
-        self,
-        table: Table,
-        data: pd.DataFrame | pa.Table,
-        run_id: str | None = None,
-        *,
-        keep_existing: bool = False,
-        updated_at: pd.Timestamp | None = None,
-    ) -> int:
-        """Inserts the rows; those whose key is there overwrite it, or are skipped with `keep_existing`.
+    def upsert(self, table: Table, data: pd.DataFrame | pa.Table, *, updated_at: pd.Timestamp | None = None) -> int:
+        """Inserts the rows; those whose key is there overwrite it. Returns how many rows were given.
 
-        Returns how many rows were given. `updated_at`, where the table has it, becomes the given instant, or now;
-        `run_id`, when given, replaces the frame's.
+        `updated_at`, where the table has it, becomes the given instant, or now.
         """
-        rows = _prepared(table, data, run_id, updated_at)
+        rows = _prepared(table, data, None, updated_at)
         if not rows.num_rows:
             return 0
         target = metadata.tables[table.full_name]
@@ -172,7 +163,7 @@ class Warehouse:
         def write(cursor: adbc.Cursor) -> int:
             insert = insert_from(table, target, staged(cursor, table, target, rows))
             others = {name: insert.excluded[name] for name in table.column_names if name not in table.key}
-            if keep_existing or not others:
+            if not others:
                 run_statement(cursor, insert.on_conflict_do_nothing(index_elements=table.key))
             else:
                 run_statement(cursor, insert.on_conflict_do_update(index_elements=table.key, set_=others))
@@ -234,9 +225,7 @@ class Warehouse:
     @contextmanager
     def _locked(self, doing: str, keys: Sequence[int]) -> Iterator[None]:
         with self._transaction(doing) as cursor:
-            for key in keys:
-                cursor.execute(f"SELECT pg_advisory_xact_lock({key})")
-                cursor.fetchall()
+            _lock(cursor, keys)
             yield
 
     def _in_transaction(self, doing: str, locks: Sequence[int], write: Callable[[adbc.Cursor], _T]) -> _T:
@@ -244,9 +233,7 @@ class Warehouse:
             try:
                 with self._transaction(doing) as cursor:
                     cursor.execute(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'")
-                    for key in locks:  # sorted by day everywhere, so that two writers cannot hold each other up
-                        cursor.execute(f"SELECT pg_advisory_xact_lock({key})")
-                        cursor.fetchall()
+                    _lock(cursor, locks)  # sorted by day everywhere, so that two writers cannot hold each other up
                     return write(cursor)
             except RetryableError:
                 if attempt == _ATTEMPTS:
@@ -260,6 +247,12 @@ class Warehouse:
             with connection.cursor() as cursor:
                 yield cursor
             connection.commit()
+
+
+def _lock(cursor: adbc.Cursor, keys: Sequence[int]) -> None:
+    for key in keys:
+        cursor.execute(f"SELECT pg_advisory_xact_lock({key})")
+        cursor.fetchall()
 
 
 def _partition(table: Table) -> str:

@@ -92,11 +92,9 @@ def test_the_mart_schema_exists_and_is_empty(postgres_url: str) -> None:
         assert "mart" in sa.inspect(connection).get_schema_names()
 
 
-def test_upgrade_at_head_does_nothing_quickly(postgres_url: str) -> None:
+def test_upgrade_at_head_does_nothing(postgres_url: str) -> None:
     upgrade(postgres_url)
-    started = time.monotonic()
     assert upgrade(postgres_url) is False
-    assert time.monotonic() - started < 1
 
 
 def test_processes_that_start_at_once_migrate_once(empty_postgres_url: str) -> None:

@@ -36,9 +36,9 @@ def decimal(value: Any, places: int = 2) -> str:
     return DASH if value is None else locale.number(Decimal(str(value)), places)
 
 
-def signed(value: Any, places: int = 2) -> str:
+def signed(value: Any) -> str:
     """`+12,30`, `−0,40`."""
-    return DASH if value is None else locale.number(Decimal(str(value)), places, signed=True)
+    return DASH if value is None else locale.number(Decimal(str(value)), signed=True)
 
 
 def brl(value: Any) -> str:
