@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from decimal import Decimal
+from typing import Any
 
 import pandas as pd
 
@@ -173,13 +174,13 @@ def _one(warehouse: Warehouse, sql: str, params: dict[str, object]) -> dict[str,
     return warehouse.read(sql, params).to_dict("records")[0]
 
 
-def _number(value: object) -> str:
-    return "no data" if pd.isna(value) else number(Decimal(str(value)))  # type: ignore[call-overload]
+def _number(value: Any) -> str:
+    return "no data" if pd.isna(value) else number(Decimal(str(value)))
 
 
-def _brl(value: object) -> str:
-    return "no data" if pd.isna(value) else f"R$ {_number(value)}"  # type: ignore[call-overload]
+def _brl(value: Any) -> str:
+    return "no data" if pd.isna(value) else f"R$ {_number(value)}"
 
 
-def _at_stake(brl: object) -> str:
-    return "no amount at stake" if pd.isna(brl) else f"{_brl(brl)} at stake"  # type: ignore[call-overload]
+def _at_stake(brl: Any) -> str:
+    return "no amount at stake" if pd.isna(brl) else f"{_brl(brl)} at stake"

@@ -250,4 +250,4 @@ def _refuse_without_claim(quarantine: Quarantine, declared_km: pd.Series, table:
 
 
 def _dtype(name: str) -> pd.ArrowDtype:
-    return pandas_dtype(PARSED_DECLARED_RUNS.column(name))  # type: ignore[return-value]
+    return pandas_dtype(PARSED_DECLARED_RUNS.column(name))

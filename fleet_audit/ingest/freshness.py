@@ -38,8 +38,8 @@ _FAILED = """
 
 def newest_arrival(warehouse: Warehouse) -> dt.datetime:
     """Arrival of the newest file: the cut-off of a report. It is not the clock, so equal data give equal reports."""
-    newest: dt.datetime = warehouse.read("select max(received_at) as at from ops.ingested_files")["at"].iloc[0]
-    return newest.to_pydatetime()  # type: ignore[attr-defined]
+    newest: pd.Timestamp = warehouse.read("select max(received_at) as at from ops.ingested_files")["at"].iloc[0]
+    return newest.to_pydatetime()
 
 
 def day_sources(lake: Lake, warehouse: Warehouse, day: dt.date) -> pd.DataFrame:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -59,7 +60,7 @@ def arrow_schema(table: Table) -> pa.Schema:
     )
 
 
-def pandas_dtype(column: Column) -> object:
+def pandas_dtype(column: Column) -> Any:
     """The pandas dtype of a column: native where there is one, Arrow-backed for decimals, dates and lists."""
     native = _PANDAS_NATIVE.get(column.type)
     return native if native is not None else pd.ArrowDtype(_ARROW[column.type])
@@ -77,8 +78,8 @@ def _empty_frame(table: Table) -> pd.DataFrame:
 
 
 @lru_cache
-def _empty_values(dtype: object) -> object:
-    return pd.Series(dtype=dtype).array  # type: ignore[call-overload]
+def _empty_values(dtype: Any) -> object:
+    return pd.Series(dtype=dtype).array
 
 
 def conform(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
@@ -136,9 +137,9 @@ def _cast(series: pd.Series, column: Column, table: Table) -> pd.Series:
         if column.type in _PANDAS_NATIVE:
             if column.type in (Type.TEXT, Type.JSON):
                 return series.astype(object).where(series.notna(), None).astype("str")
-            return series.astype(dtype)  # type: ignore[call-overload]
+            return series.astype(dtype)
         if isinstance(series.dtype, pd.ArrowDtype) or pd.api.types.is_numeric_dtype(series.dtype):
-            return series.astype(dtype)  # type: ignore[call-overload]
+            return series.astype(dtype)
         values = [None if _is_missing(value) else value for value in series]
         return pd.Series(pd.array(pa.array(values, type=_ARROW[column.type]), dtype=dtype), index=series.index)
     except (TypeError, ValueError, pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:

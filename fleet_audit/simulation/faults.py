@@ -100,7 +100,7 @@ class Faults:
     served: dict[str, int] = field(default_factory=lambda: dict.fromkeys(FAULT_KINDS, 0), init=False)
 
     def __post_init__(self) -> None:
-        self.random = random.Random(self.seed)  # noqa: S311 - a simulation
+        self.random = random.Random(self.seed)
         self._lock = threading.Lock()
         self._in_a_row = 0
         self._repeated: set[str] = set()

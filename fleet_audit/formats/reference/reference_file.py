@@ -24,9 +24,8 @@ from fleet_audit.formats.table.text_table import TableFormat, TextTable, read_ta
 from fleet_audit.logic.primitives.identity import fold
 from fleet_audit.schema.derive import conform, pandas_dtype
 from fleet_audit.schema.model import Column, Table, Type
-from fleet_audit.schema.reference import TABLES
+from fleet_audit.schema.reference import BY_NAME
 
-_BY_NAME = {table.name: table for table in TABLES}
 _PLATES = ("plate", "titular_plate")
 _ID_ENDINGS = ("_id", "_code", "_number", "plate")
 _WEEKDAYS = r"^[1-7](-[1-7])?([,;/][1-7](-[1-7])?)*$"
@@ -52,11 +51,11 @@ def parse_reference(table_name: str, file_name: str, content: bytes, limits: Lim
     Raises:
         RejectedFile: no such table, unreadable, too large, or a column that may not be empty is missing.
     """
-    table = _BY_NAME.get(table_name)
+    table = BY_NAME.get(table_name)
     if table is None:
         raise RejectedFile(
             f"The name {table_name[:60]!r} is not a reference table ({file_name[:100]}); name the file after one of: "
-            f"{', '.join(sorted(_BY_NAME))}.",
+            f"{', '.join(sorted(BY_NAME))}.",
             "unknown_table",
         )
     required = [
@@ -105,7 +104,7 @@ def _parsed(table: TextTable, column: Column, *, is_month_first: bool) -> pd.Ser
         earliest = [_EARLIEST_YEAR] if column.name == "valid_from" else []
         days = values.dates(text, table.serials_from, *earliest, is_month_first=is_month_first)
         quarantine.refuse_illegible_days(column.name, text, days, "a day written YYYY-MM-DD")
-        return days.astype(pandas_dtype(column))  # type: ignore[call-overload,no-any-return]
+        return days.astype(pandas_dtype(column))
     if column.type is Type.BOOLEAN:
         flags = values.flags(text)
         quarantine.refuse_illegible("bad_flag", column.name, text, flags, "true or false")
@@ -128,9 +127,9 @@ def _number(table: TextTable, column: Column, text: pd.Series) -> pd.Series:
         if column.type is Type.FLOAT:
             number = numbers.floats(found.plain)
         else:
-            number = numbers.decimals(found.plain, pandas_dtype(column))  # type: ignore[arg-type]
+            number = numbers.decimals(found.plain, pandas_dtype(column))
         if column.type in _EXACT:
-            scale = pandas_dtype(column).pyarrow_dtype.scale  # type: ignore[attr-defined]
+            scale = pandas_dtype(column).pyarrow_dtype.scale
             quarantine.refuse_value(
                 numbers.is_finer_than(found.plain, scale),
                 "bad_number",

@@ -147,4 +147,4 @@ def _clock(seconds: float) -> str:
 
 
 def _km_dtype() -> pd.ArrowDtype:
-    return pandas_dtype(PARSED_VISIT_LEGS.column("reported_km"))  # type: ignore[return-value]
+    return pandas_dtype(PARSED_VISIT_LEGS.column("reported_km"))

@@ -159,7 +159,7 @@ def _km(text: pd.Series, quarantine: Quarantine) -> pd.Series:
     """The distance, which may be empty, but not illegible or negative."""
     text, label = _filled(text), HEADERS["km"]
     found = numbers.plain_numbers(text, numbers.TWO_DECIMALS)
-    parsed = numbers.decimals(found.plain, _KM)  # type: ignore[arg-type]
+    parsed = numbers.decimals(found.plain, _KM)
     quarantine.refuse_ambiguous(label, text, found.is_ambiguous)
     quarantine.refuse_negative(label, text, parsed)
     quarantine.refuse_illegible("bad_number", label, text.mask(found.is_ambiguous, ""), parsed, "a number")

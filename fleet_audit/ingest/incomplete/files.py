@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -111,9 +112,9 @@ def arrivals_digest(warehouse: Warehouse) -> str:
     return str(warehouse.read(_DIGEST, {"newest": _DIGESTED_FILES})["digest"].iloc[0])
 
 
-def _lost(row: object) -> str:
+def _lost(row: Any) -> str:
     return (
-        f"{row.file_name}: {row.rows_read} rows were read, but {row.rows_accepted} accepted, {row.rows_rejected} "  # type: ignore[attr-defined]
-        f"rejected and {row.rows_duplicate} duplicate, {row.day_rows} on its days: rows were lost. Report this with "  # type: ignore[attr-defined]
+        f"{row.file_name}: {row.rows_read} rows were read, but {row.rows_accepted} accepted, {row.rows_rejected} "
+        f"rejected and {row.rows_duplicate} duplicate, {row.day_rows} on its days: rows were lost. Report this with "
         "the file; its days are not used until the program is corrected."
     )

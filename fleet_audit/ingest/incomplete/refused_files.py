@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -97,36 +98,36 @@ def _unaccepted(warehouse: Warehouse, since: dt.date) -> pd.DataFrame:
     return warehouse.read(_REFUSED, {"since": since})
 
 
-def _text(stores: Stores, file: object, known: Mapping[str, str]) -> LegibleText:
+def _text(stores: Stores, file: Any, known: Mapping[str, str]) -> LegibleText:
     """What is legible of a file; nothing where the archive does not have its bytes."""
-    path, sha256 = file.archive_path, file.file_sha256  # type: ignore[attr-defined]
-    if pd.isna(path) or file.size_bytes > file_limits(stores.settings).max_bytes:  # type: ignore[attr-defined]
+    path, sha256 = file.archive_path, file.file_sha256
+    if pd.isna(path) or file.size_bytes > file_limits(stores.settings).max_bytes:
         return LegibleText()
     try:
         content = archived_bytes(stores.lake, path, sha256)
     except PermanentError:
         return LegibleText()
-    return legible_text(file.kind, content, stores.settings, file.received_at, known)  # type: ignore[attr-defined]
+    return legible_text(file.kind, content, stores.settings, file.received_at, known)
 
 
-def _days(file: object, text: LegibleText, settings: Settings) -> set[dt.date]:
+def _days(file: Any, text: LegibleText, settings: Settings) -> set[dt.date]:
     """The days that a file concerns: those of its rows, where some name vehicles; else also its `stated_days`.
 
     A date in a name may be that of the export: rows that name vehicles and days know better.
     """
     if text.named:
         return {day for day, _ in text.named} | text.unnamed
-    return stated_days(file) | text.days or late_window(file.received_at, settings.late_hours)  # type: ignore[attr-defined]
+    return stated_days(file) | text.days or late_window(file.received_at, settings.late_hours)
 
 
-def _plates(file: object, text: LegibleText, reference: Reference, day: dt.date) -> set[str] | None:
+def _plates(file: Any, text: LegibleText, reference: Reference, day: dt.date) -> set[str] | None:
     """Plates that a file concerns on one of its days; an empty set for all as one, None for no vehicle.
 
     Runs and movements that were refused one by one concern the vehicles that they name only; an id of telemetry may be
     refused because a spreadsheet spoilt it.
     """
     valid = set(reference.vehicles_on(day)["plate"])
-    is_of_rows = file.status == "partial" and file.kind != "telemetry"  # type: ignore[attr-defined]
+    is_of_rows = file.status == "partial" and file.kind != "telemetry"
     if day in text.unnamed and not is_of_rows:
         return valid or None
     names = {name for date, name in text.named if date == day} or set(text.names)
@@ -134,7 +135,7 @@ def _plates(file: object, text: LegibleText, reference: Reference, day: dt.date)
         return None
     if not names:
         return set() if stated_days(file) or text.days else valid or None
-    if file.kind == "telemetry":  # type: ignore[attr-defined]
+    if file.kind == "telemetry":
         devices = valid_on(reference.devices, day)
         names = set(devices.loc[devices["device_id"].astype(str).isin(list(names)), "plate"])
     return valid & names or None

@@ -89,7 +89,7 @@ class Declarations:
     def declare(self, vehicle: Vehicle, day: dt.date, trips: list[Trip], driven_m: float,
                 label: str) -> tuple[list[Run], list[Fraud]]:  # fmt: skip
         """Runs of a vehicle-day in order of time; `driven_m` is its counter when the day began."""
-        noise = random.Random(f"{self._seed}/declare/{vehicle.index}/{day}")  # noqa: S311
+        noise = random.Random(f"{self._seed}/declare/{vehicle.index}/{day}")
         if label == "G05":
             return self._whole_day_again(vehicle), []
         if label == "D06":

@@ -51,7 +51,7 @@ def visit_report(carrier_name: str, day: dt.date, blocks: list[Block], seed: int
     )
     writer.writerows([[title] + [""] * (COLUMNS - 1), [""] * COLUMNS, [""] * COLUMNS])
     for block in blocks:
-        noise = random.Random(f"{seed}/report/{block.vehicle.index}/{day}")  # noqa: S311
+        noise = random.Random(f"{seed}/report/{block.vehicle.index}/{day}")
         writer.writerows(_rows(block, noise))
     return text.getvalue().encode()
 

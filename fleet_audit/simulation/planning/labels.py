@@ -49,7 +49,7 @@ def car_days(days: list[dt.date]) -> list[dt.date]:
 
 
 def _give_habits(seed: int, roster: Roster, vehicles_per_habit: int) -> None:
-    noise = random.Random(f"{seed}/habits")  # noqa: S311
+    noise = random.Random(f"{seed}/habits")
     free = [vehicle for vehicle in roster.vehicles if _is_usual(vehicle, roster) and vehicle.mode == "positions"
             and "C" not in vehicle.pattern]  # fmt: skip
     noise.shuffle(free)
@@ -71,7 +71,7 @@ def _give_habits(seed: int, roster: Roster, vehicles_per_habit: int) -> None:
 
 
 def _label_days(seed: int, roster: Roster, label_days: list[dt.date]) -> None:
-    noise = random.Random(f"{seed}/labels")  # noqa: S311
+    noise = random.Random(f"{seed}/labels")
     places = sorted(place for place in roster.operates if place[1] in label_days)
     noise.shuffle(places)
     free = dict.fromkeys(places)
@@ -121,7 +121,7 @@ def _delay(seed: int, roster: Roster) -> None:
     for day in roster.days:
         heard = [vehicle.index for vehicle in roster.vehicles
                  if vehicle.has_positions and roster.labels.get((vehicle.index, day)) not in _NEVER_LATE]  # fmt: skip
-        noise = random.Random(f"{seed}/late/{day}")  # noqa: S311
+        noise = random.Random(f"{seed}/late/{day}")
         count = min(len(heard), -(-len(heard) // DEVICES_A_LATE_UPLOAD))
         roster.late |= {(index, day) for index in noise.sample(heard, count)}
 

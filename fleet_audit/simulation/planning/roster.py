@@ -165,14 +165,14 @@ def _vehicle(seed: int, index: int) -> Vehicle:
     is_reserve = index >= RESERVE_EVERY - 4 and index % RESERVE_EVERY == RESERVE_EVERY - 1
     # A reserve works as its titular does; 12 vehicles before stands one of the same unit and carrier.
     twin = index - 12 if is_reserve else index
-    noise = random.Random(f"{seed}/vehicle/{twin}")  # noqa: S311
+    noise = random.Random(f"{seed}/vehicle/{twin}")
     unit, carrier = UNITS[twin % 4], (twin // 4) % 3
     pattern = PATTERNS[twin % 5]
     vehicle_class, seats = CLASSES[(twin // 2) % 5]
     area = "AGR" if (twin // 3) % 2 else "IND"
     front = 1 + noise.randrange(2 if "C" in pattern else 3)  # the third front moves, at midnight
     mode = "report" if index % 10 == 9 else "both" if index % 10 in (5, 8) else "positions"
-    own = random.Random(f"{seed}/own/{index}")  # noqa: S311
+    own = random.Random(f"{seed}/own/{index}")
     stops = sorted(noise.sample(range(1, 9), noise.choice((2, 3))))
     letter = str(index // 1000) if index % 9 == 0 else chr(65 + index // 1000)
     return Vehicle(
@@ -237,7 +237,7 @@ def _substitutions(seed: int, roster: Roster) -> dict[tuple[int, dt.date], tuple
     for vehicle in roster.vehicles:
         if vehicle.titular is None:
             continue
-        noise = random.Random(f"{seed}/reserve/{vehicle.index}")  # noqa: S311
+        noise = random.Random(f"{seed}/reserve/{vehicle.index}")
         working = [day for day in roster.days if vehicle.weekdays == "1-7" or day.isoweekday() <= 5]
         for day in noise.sample(working, min(len(working), max(1, len(roster.days) // 10))):
             found[vehicle.index, day] = (vehicle.titular, day)
@@ -246,7 +246,7 @@ def _substitutions(seed: int, roster: Roster) -> dict[tuple[int, dt.date], tuple
 
 def install_devices(seed: int, roster: Roster) -> None:
     """One device each; a swap brings a new one or, where a device became free in that unit before, that one."""
-    noise = random.Random(f"{seed}/devices")  # noqa: S311
+    noise = random.Random(f"{seed}/devices")
     current = {}
     for vehicle in roster.vehicles:
         since = roster.days[0] - dt.timedelta(days=150)

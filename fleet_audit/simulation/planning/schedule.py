@@ -50,7 +50,7 @@ class DayPlanner:
 
     def plan(self, vehicle: Vehicle, day: dt.date, driven_m: float, label: str, habit: str) -> list[Trip]:
         """All trips of the day in order of time, the night shift's after midnight included."""
-        noise = random.Random(f"{self._seed}/day/{vehicle.index}/{day}")  # noqa: S311
+        noise = random.Random(f"{self._seed}/day/{vehicle.index}/{day}")
         midnight = int(dt.datetime.combine(day, dt.time(), vehicle.unit.zone).timestamp())
         day_plan = _Day(self._world, vehicle, day, midnight, noise, CAR if habit == "O07" else BUS)
         for code in vehicle.pattern:

@@ -143,7 +143,7 @@ class World:
         """
         key = (origin, destination, bow)
         if key not in self._roads:
-            noise = random.Random(f"{self._seed}/road/{origin.poi_id}/{destination.poi_id}")  # noqa: S311
+            noise = random.Random(f"{self._seed}/road/{origin.poi_id}/{destination.poi_id}")
             points = _loop(origin, noise) if origin is destination else _curve(origin, destination, noise, bow)
             self._roads[key] = self._add(*points)
         return self._roads[key]
@@ -212,7 +212,7 @@ def _loop(place: Place, noise: random.Random) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _places(unit: Unit, number: int, seed: int, moves_on: dt.date | None) -> list[Place]:
-    noise = random.Random(f"{seed}/places/{unit.code}")  # noqa: S311
+    noise = random.Random(f"{seed}/places/{unit.code}")
     streets = [f"{KINDS_OF_STREET[number]} {name}" for name in noise.sample(STREETS, len(STREETS))]
     bearing = _outwards(unit) + noise.uniform(-math.pi / 4, math.pi / 4)
     distance = noise.uniform(23_000, 29_000)
