@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from fleet_audit.closing.rebuild import prepare_warehouse, restore
+from fleet_audit.ingest.inbox.file_days import spans_of
 from fleet_audit.installation import Installation
 from fleet_audit.observability.json_logs import known_fields, partition_name
 from fleet_audit.settings import Settings, load_settings
@@ -42,14 +43,14 @@ def rebuild(
     Raises PermanentError when the warehouse is not empty, or the archive does not have what a rebuild needs.
     """
     os.environ.update(_NO_SOURCES)
-    from fleet_audit.cli.run import ranges, run_days
+    from fleet_audit.cli.run import run_days
 
     stores = Installation(settings).stores()
     prepare_warehouse(stores.warehouse, is_replaced=is_replaced)
     restored = restore(stores, progress)
     days = [day for day in restored.days if (first or day) <= day <= (last or day)]
     result = RebuildResult(restored.files, days, list(restored.problems))
-    for start, end in ranges(days):
+    for start, end in spans_of(days):
         with known_fields(partition=partition_name(start, end)):
             progress(f"computing {start} to {end}")
         result.errors += run_days(load_settings(home=str(settings.home)), start, end, progress).errors

@@ -15,12 +15,12 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from fleet_audit.cli.run import Progress, run_days
+from fleet_audit.closing.archive import days_of
 from fleet_audit.closing.code import code_version
 from fleet_audit.closing.freezing import existing_close, read_manifest
 from fleet_audit.closing.replay import (
     Verdict,
     compare,
-    days_of,
     fill_from,
     has_key_of,
     settings_of,
@@ -87,10 +87,7 @@ def replay_cycle(settings: Settings, start: dt.date, progress: Progress) -> Verd
             f"FLEET_PSEUDONYM_KEY is not the one that the cycle of {start} was closed with, so every driver would be "
             "another: set that one."
         )
-    (settings.home / "replay").mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f"{start}-", dir=settings.home / "replay"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)  # registered before its server, so that it runs after it
-    scratch = use_home(folder, settings_of(manifest))
+    scratch = use_home(passing_home(settings, "replay", start), settings_of(manifest))
     stores = Installation(scratch).stores()
     try:
         fill_from(manifest, stores, source)
@@ -107,6 +104,14 @@ def replay_cycle(settings: Settings, start: dt.date, progress: Progress) -> Verd
     if version and not verdict.is_identical:
         verdict.sentences.append(version)
     return verdict
+
+
+def passing_home(settings: Settings, purpose: str, start: dt.date) -> Path:
+    """A new folder under the home for one computation of a cycle; the end of the process removes it."""
+    (settings.home / purpose).mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f"{start}-", dir=settings.home / purpose))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)  # registered before its server, so that it runs after it
+    return folder
 
 
 def use_home(home: Path, others: dict[str, str]) -> Settings:

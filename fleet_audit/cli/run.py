@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import dagster as dg
 
@@ -121,9 +120,10 @@ def close_cycle(settings: Settings, start: dt.date, progress: Progress, *, is_fi
     from fleet_audit.closing.readiness import unready_days
     from fleet_audit.definitions import build_definitions
     from fleet_audit.defs.automation import CLOSE_STEP, known_days
+    from fleet_audit.ingest.inbox.file_days import spans_of
     from fleet_audit.logic.closing.manifest import refusal
     from fleet_audit.logic.primitives.cycles import cycle_of
-    from fleet_audit.schema.partition import PARTITION_ZONE
+    from fleet_audit.schema.partition import partition_day
 
     installation = Installation(settings)
     warehouse = installation.warehouse()
@@ -132,7 +132,7 @@ def close_cycle(settings: Settings, start: dt.date, progress: Progress, *, is_fi
         raise PermanentError(
             f"No cycle starts on {start}: that day is of the cycle that starts on {cycle.start}; give that day."
         )
-    today = dt.datetime.now(ZoneInfo(PARTITION_ZONE)).date()
+    today = partition_day(dt.datetime.now(dt.UTC))
     reason = refusal(cycle, today, installation.parameters(cycle.end), is_final=is_final)
     if reason:
         raise PermanentError(reason)
@@ -148,7 +148,7 @@ def close_cycle(settings: Settings, start: dt.date, progress: Progress, *, is_fi
     pause_collections()  # not before: all days of a cycle have been compared
     definitions = build_definitions(loggers={LOGGER: _logger(progress)})
     with opened_instance(home) as instance:
-        for first, last in ranges(unready):
+        for first, last in spans_of(unready):
             with known_fields(partition=partition_name(first, last)):
                 progress(f"running {first} to {last} again: {unready[first]}")
             if not _execute(definitions, "day", (first, last), instance, result):
@@ -156,17 +156,6 @@ def close_cycle(settings: Settings, start: dt.date, progress: Progress, *, is_fi
         config = {"ops": {CLOSE_STEP: {"config": {"is_final": is_final}}}}
         _execute(definitions, "close", (start, start), instance, result, config=config)
     return result
-
-
-def ranges(days: Iterable[dt.date]) -> list[tuple[dt.date, dt.date]]:
-    """Days in order as ranges without holes."""
-    ranges: list[tuple[dt.date, dt.date]] = []
-    for day in days:
-        if ranges and day == ranges[-1][1] + dt.timedelta(days=1):
-            ranges[-1] = (ranges[-1][0], day)
-        else:
-            ranges.append((day, day))
-    return ranges
 
 
 def _execute(

@@ -5,11 +5,8 @@ What a scenario changes and what it is compared with is in `closing.what_if`; am
 
 from __future__ import annotations
 
-import atexit
 import datetime as dt
-import shutil
 import sys
-import tempfile
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -140,10 +137,11 @@ def _computed_elsewhere(
     settings: Settings, source: Stores, cycle: Cycle, days: list[dt.date], scenario: Scenario
 ) -> Installation:
     """The cycle computed under the scenario in an installation of its own, which the end of the process removes."""
-    from fleet_audit.cli.replay import use_home
-    from fleet_audit.cli.run import ranges, run_days
+    from fleet_audit.cli.replay import passing_home, use_home
+    from fleet_audit.cli.run import run_days
     from fleet_audit.closing.scratch import fill, inputs_as_of
     from fleet_audit.closing.what_if import computed_days, deliver_scenario, inputs_until
+    from fleet_audit.ingest.inbox.file_days import spans_of
     from fleet_audit.installation import Installation
     from fleet_audit.logic.primitives.cycles import ONE_DAY
     from fleet_audit.schema.reference import PARAMETERS
@@ -153,13 +151,10 @@ def _computed_elsewhere(
     # rules look back, at most over ratio_days: without these days the cycle's first ones would lack their findings
     lead = int(Installation(settings).parameters(cycle.start).ratio_days)
     before = computed_days(source.warehouse, cycle.start - lead * ONE_DAY, cycle.start - ONE_DAY)
-    (settings.home / "what-if").mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f"{cycle.start}-", dir=settings.home / "what-if"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)  # registered before its server, so that it runs after it
-    scratch = Installation(use_home(folder, {}))
+    scratch = Installation(use_home(passing_home(settings, "what-if", cycle.start), {}))
     fill(scratch.stores(), source, *inputs)
     deliver_scenario(scratch.stores(), scenario, overrides)
-    for first, last in ranges([*before, *days]):
+    for first, last in spans_of([*before, *days]):
         result = run_days(scratch.settings(), first, last, write_progress, is_published=False)
         if result.errors:
             raise PermanentError(f"The cycle cannot be computed under this scenario: {result.errors[0]}")

@@ -68,11 +68,13 @@ def archive_missing_closes(lake: Lake, warehouse: Warehouse) -> list[str]:
             )
         else:
             manifest = lake.get_bytes(record["manifest_path"])
-            days = [
-                dt.date.fromisoformat(day) for day in json.loads(manifest)["outputs"][facts.TRIPS.full_name]["days"]
-            ]
-            archive_close(lake, warehouse, record, manifest, days)
+            archive_close(lake, warehouse, record, manifest, days_of(json.loads(manifest)))
     return lost
+
+
+def days_of(manifest: Mapping[str, Any]) -> list[dt.date]:
+    """The days that a manifest freezes, in order."""
+    return sorted(dt.date.fromisoformat(day) for day in manifest["outputs"][facts.TRIPS.full_name]["days"])
 
 
 def manifest_copy(record: Mapping[str, Any]) -> str:

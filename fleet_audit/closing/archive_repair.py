@@ -9,9 +9,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from fleet_audit.closing.archive import archive_close, archived_tables, is_manifest_of, manifest_copy
+from fleet_audit.closing.archive import archive_close, archived_tables, days_of, is_manifest_of, manifest_copy
 from fleet_audit.closing.freezing import existing_close
-from fleet_audit.closing.replay import days_of, verify_frozen
+from fleet_audit.closing.replay import verify_frozen
 from fleet_audit.errors import PermanentError
 from fleet_audit.ingest.healing import keep_in_quarantine, replace_damaged
 from fleet_audit.logic.primitives.cycles import Cycle, cycle_days

@@ -24,7 +24,7 @@ from fleet_audit.ingest.incomplete.refused_files import refused_files
 from fleet_audit.ingest.reference.delivered_files import newest_versions
 from fleet_audit.logic.closing.admitted_km import admitted_km, counts_unpriced
 from fleet_audit.logic.closing.manifest import canonical_rows, combined, digest, digested
-from fleet_audit.logic.primitives.cycles import Cycle, cycle_days
+from fleet_audit.logic.primitives.cycles import Cycle, cycle_days, days_between
 from fleet_audit.logic.primitives.money import sum_decimal
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.primitives.window import file_span, staged_span
@@ -236,8 +236,8 @@ def _files(stores: Stores, cycle: Cycle) -> list[dict[str, Any]]:
 
 def _pages(lake: Lake, cycle: Cycle) -> dict[str, list[str]]:
     """Names of the API's pages (digests of their content) of each day that the cycle's days read."""
-    days = pd.date_range(*staged_span(cycle.start, cycle.end))
-    found = {day.date().isoformat(): archived_pages(lake, day.date()) for day in days}
+    days = days_between(*staged_span(cycle.start, cycle.end))
+    found = {day.isoformat(): archived_pages(lake, day) for day in days}
     return {day: paths for day, paths in found.items() if paths}
 
 
@@ -249,7 +249,7 @@ def _changes(warehouse: Warehouse, cycle: Cycle) -> list[dict[str, Any]]:
 
 def _windows(warehouse: Warehouse, cycle: Cycle) -> list[dict[str, Any]]:
     """Until when the API had answered on each day that the cycle's days read: rules waited for the rest."""
-    days = [at.date() for at in pd.date_range(*staged_span(cycle.start, cycle.end))]
+    days = days_between(*staged_span(cycle.start, cycle.end))
     rows = warehouse.read_dated(facts.API_WINDOWS, "partition_date", days)
     return json.loads(rows.to_json(orient="records", date_format="iso", date_unit="us"))
 

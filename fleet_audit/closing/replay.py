@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
+from fleet_audit.closing.archive import days_of
 from fleet_audit.closing.digested_rows import changed_rows_of_cycle, outputs_as_in, replayed_as_closed
 from fleet_audit.closing.freezing import fingerprint
 from fleet_audit.closing.frozen_rows import day_rows
@@ -40,11 +41,6 @@ class Verdict:
     def is_identical(self) -> bool:
         """Whether nothing differs."""
         return not self.sentences
-
-
-def days_of(manifest: dict[str, Any]) -> list[dt.date]:
-    """The days that a manifest freezes, in order."""
-    return sorted(dt.date.fromisoformat(day) for day in manifest["outputs"]["fact.trips"]["days"])
 
 
 def fill_from(manifest: dict[str, Any], scratch: Stores, source: Stores) -> None:

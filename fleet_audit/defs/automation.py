@@ -5,7 +5,7 @@ Assets are in the folders of their subjects, partitions in `partitions`.
 
 import datetime as dt
 from collections.abc import Iterator
-from zoneinfo import ZoneInfo
+from functools import partial
 
 import dagster as dg
 
@@ -18,7 +18,7 @@ from fleet_audit.defs.tables import key_of
 from fleet_audit.logic.closing.manifest import refusal
 from fleet_audit.logic.primitives.cycles import Cycle, cycle_of
 from fleet_audit.schema.facts import CYCLE_CLOSES
-from fleet_audit.schema.partition import PARTITION_ZONE
+from fleet_audit.schema.partition import PARTITION_ZONE, partition_day
 from fleet_audit.settings import load_settings
 
 _CYCLE_REPORTS = dg.AssetSelection.assets(["reports", "cycle"], ["reports", "package"], ["reports", "carriers"])
@@ -48,50 +48,44 @@ close_job = dg.define_asset_job(
     executor_def=dg.in_process_executor,
     description="Closes a cycle, provisionally or with is_final for good; then writes its report and packages.",
 )
+# At times of America/Sao_Paulo; it runs unless somebody stops it in the UI.
+local_schedule = partial(
+    dg.schedule, execution_timezone=PARTITION_ZONE, default_status=dg.DefaultScheduleStatus.RUNNING
+)
 
 
-@dg.schedule(
+@local_schedule(
     job=day_job,
     cron_schedule="30 5 * * *",
-    execution_timezone=PARTITION_ZONE,
-    default_status=dg.DefaultScheduleStatus.RUNNING,
     description="05:30: runs the day before, so that its D-1 report is ready well before 08:00.",
 )
 def daily_run(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
     """Run the day before the tick's local day."""
-    day = context.scheduled_execution_time.astimezone(ZoneInfo(PARTITION_ZONE)).date() - dt.timedelta(days=1)
+    day = partition_day(context.scheduled_execution_time) - dt.timedelta(days=1)
     if not known_days(day, day):
         return dg.SkipReason(f"{day} is before the first day that can be run (FLEET_START_DATE).")
     return dg.RunRequest(run_key=f"day-{day}", partition_key=day.isoformat(), tags=reason_tags("schedule", day, day))
 
 
-@dg.schedule(
+@local_schedule(
     job=cycle_job,
     cron_schedule="0 6 * * *",
-    execution_timezone=PARTITION_ZONE,
-    default_status=dg.DefaultScheduleStatus.RUNNING,
     description="06:00: runs the cycle of the day before, provisional until the third day after its end.",
 )
 def open_cycle(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
     """Run the cycle of the day before, and for three days after a closing also the cycle that ended."""
-    today = context.scheduled_execution_time.astimezone(ZoneInfo(PARTITION_ZONE)).date()
+    today = partition_day(context.scheduled_execution_time)
     closing_day = load_settings().closing_day
     cycles = {cycle_of(today - dt.timedelta(days=back), closing_day) for back in (1, 2, 3)}
     known = set(cycle_partitions.get_partition_keys())
     for cycle in sorted(cycles, key=lambda one: one.start):
         if cycle.start.isoformat() in known:
-            yield dg.RunRequest(
-                run_key=f"cycle-{cycle.start}-{today}",
-                partition_key=cycle.start.isoformat(),
-                tags=reason_tags("schedule", cycle.start, cycle.end),
-            )
+            yield _request(f"cycle-{cycle.start}-{today}", cycle)
 
 
-@dg.schedule(
+@local_schedule(
     job=close_job,
     cron_schedule="10 6 * * *",
-    execution_timezone=PARTITION_ZONE,
-    default_status=dg.DefaultScheduleStatus.RUNNING,
     description="06:10: closes the cycle that ended, provisionally, from the day after its end until D+3.",
 )
 def provisional_close(context: dg.ScheduleEvaluationContext, fleet: FleetResource) -> dg.RunRequest | dg.SkipReason:
@@ -100,18 +94,17 @@ def provisional_close(context: dg.ScheduleEvaluationContext, fleet: FleetResourc
     is_early = refusal(cycle, today, fleet.parameters(cycle.end), is_final=True)
     if is_early is None or not known_days(cycle.start, cycle.end):
         return dg.SkipReason(f"The cycle that started on {cycle.start} is not between its end and its final close.")
-    return dg.RunRequest(
-        run_key=f"close-{cycle.start}-{today}",
-        partition_key=cycle.start.isoformat(),
-        tags=reason_tags("schedule", cycle.start, cycle.end),
-    )
+    return _request(f"close-{cycle.start}-{today}", cycle)
 
 
-@dg.schedule(
+def _request(run_key: str, cycle: Cycle) -> dg.RunRequest:
+    tags = reason_tags("schedule", cycle.start, cycle.end)
+    return dg.RunRequest(run_key=run_key, partition_key=cycle.start.isoformat(), tags=tags)
+
+
+@local_schedule(
     job=day_job,
     cron_schedule="20 6 * * *",
-    execution_timezone=PARTITION_ZONE,
-    default_status=dg.DefaultScheduleStatus.RUNNING,
     description="06:20 on D+3: runs the days of the cycle that ended again, with all that arrived; then it is closed.",
 )
 def final_recompute(context: dg.ScheduleEvaluationContext, fleet: FleetResource) -> dg.RunRequest | dg.SkipReason:
@@ -161,7 +154,7 @@ def final_close(context: dg.RunStatusSensorContext) -> dg.RunRequest | dg.SkipRe
 
 def _last_cycle(context: dg.ScheduleEvaluationContext) -> tuple[dt.date, Cycle]:
     """The tick's local day, and the cycle that ended last before it."""
-    today = context.scheduled_execution_time.astimezone(ZoneInfo(PARTITION_ZONE)).date()
+    today = partition_day(context.scheduled_execution_time)
     closing_day = load_settings().closing_day
     return today, cycle_of(cycle_of(today, closing_day).start - dt.timedelta(days=1), closing_day)
 

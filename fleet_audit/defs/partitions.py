@@ -8,7 +8,7 @@ import warnings
 
 import dagster as dg
 
-from fleet_audit.logic.primitives.cycles import cycle_of
+from fleet_audit.logic.primitives.cycles import Cycle, cycle_of
 from fleet_audit.logic.primitives.window import DAYS_AFTER, DAYS_BEFORE
 from fleet_audit.schema.partition import PARTITION_ZONE
 from fleet_audit.settings import load_settings
@@ -49,8 +49,13 @@ daily_backfill = backfill_policy(_settings.backfill_days)
 
 
 def run_days(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> list[dt.date]:
-    """The partition days of a run, one or a range, in order."""
+    """The partition days of a run, one or a range, in order; of cycles their first days."""
     return [parse_day(key) for key in context.partition_keys]
+
+
+def run_cycles(context: dg.AssetExecutionContext, closing_day: int) -> list[Cycle]:
+    """The cycles of a run over partitions of cycles, in order."""
+    return [cycle_of(day, closing_day) for day in run_days(context)]
 
 
 def parse_day(key: str) -> dt.date:

@@ -6,7 +6,6 @@ Which days are due is decided in `ingest.recovery`; new files and late positions
 import datetime as dt
 import hashlib
 from collections.abc import Collection, Sequence
-from zoneinfo import ZoneInfo
 
 import dagster as dg
 
@@ -24,7 +23,7 @@ from fleet_audit.ingest.reference.delivered_files import newest_delivery
 from fleet_audit.logic.primitives.cycles import ONE_DAY
 from fleet_audit.logic.primitives.window import DAYS_AFTER
 from fleet_audit.schema.facts import FINDINGS
-from fleet_audit.schema.partition import PARTITION_ZONE
+from fleet_audit.schema.partition import partition_day
 
 RECOVERY_DAYS = 40  # a cycle and its close; older days are for a person to run
 TRIGGER = "recovery"
@@ -43,7 +42,7 @@ _RESULTS = (REPORT, key_of(FINDINGS))
 def unfinished_days(context: dg.SensorEvaluationContext, fleet: FleetResource) -> dg.SensorResult | dg.SkipReason:
     """Request what is due; nothing while a run that this sensor requested lasts."""
     now, instance = dt.datetime.now(dt.UTC), context.instance
-    last = now.astimezone(ZoneInfo(PARTITION_ZONE)).date() - ONE_DAY
+    last = partition_day(now) - ONE_DAY
     since = now - dt.timedelta(days=RECOVERY_DAYS)
     unfinished = instance.get_runs(dg.RunsFilter(statuses=UNFINISHED))
     if any(run.tags.get(TRIGGER_TAG) == TRIGGER for run in unfinished):

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import dagster as dg
 
 from fleet_audit.defs.partitions import parse_day
-from fleet_audit.logic.primitives.cycles import cycle_days, cycle_of
+from fleet_audit.logic.primitives.cycles import cycle_days, cycle_of, days_between
 from fleet_audit.logic.primitives.window import days_with_context
 from fleet_audit.settings import load_settings
 
@@ -102,6 +102,6 @@ def run_days_with_context(run: dg.DagsterRun) -> list[dt.date]:
     if span is None:
         return []
     if not is_over_cycles(run):
-        return days_with_context([span[0] + dt.timedelta(days=at) for at in range((span[1] - span[0]).days + 1)])
+        return days_with_context(days_between(*span))
     closing_day = load_settings().closing_day
     return sorted({day for start in span for day in cycle_days(cycle_of(start, closing_day))})

@@ -11,7 +11,6 @@ import time
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import PurePosixPath
-from zoneinfo import ZoneInfo
 
 import dagster as dg
 import pandas as pd
@@ -24,6 +23,7 @@ from fleet_audit.errors import PermanentError, RetryableError
 from fleet_audit.ingest.files import file_limits
 from fleet_audit.ingest.inbox.file_days import (
     Span,
+    bridged,
     computed_at,
     days_in,
     days_of_file,
@@ -32,7 +32,7 @@ from fleet_audit.ingest.inbox.file_days import (
     received_at,
     spans_of,
 )
-from fleet_audit.ingest.inbox.requests import Collection, FileRequest, bridged, unseen_files
+from fleet_audit.ingest.inbox.requests import Collection, FileRequest, unseen_files
 from fleet_audit.ingest.inbox.settling import settled_names
 from fleet_audit.ingest.incomplete.days import days_if_refused
 from fleet_audit.ingest.late_positions import (
@@ -46,7 +46,7 @@ from fleet_audit.ingest.late_positions import (
 from fleet_audit.ingest.reference.touched_days import OF_SHARES, days_of_reference, rows_of_reference
 from fleet_audit.schema.derive import empty_frame
 from fleet_audit.schema.facts import TRIPS
-from fleet_audit.schema.partition import PARTITION_ZONE
+from fleet_audit.schema.partition import partition_day
 from fleet_audit.schema.reference import PARAMETERS
 from fleet_audit.settings import Settings
 from fleet_audit.sources.inbox import Inbox, InboxFile
@@ -237,7 +237,7 @@ def _bounded(files: Sequence[InboxFile], largest: int) -> Sequence[InboxFile]:
 
 
 def _recent() -> Span:
-    today = dt.datetime.now(ZoneInfo(PARTITION_ZONE)).date()
+    today = partition_day(dt.datetime.now(dt.UTC))
     return today - dt.timedelta(days=REFERENCE_DAYS), today - dt.timedelta(days=1)
 
 

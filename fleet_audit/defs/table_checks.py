@@ -12,10 +12,11 @@ import dagster as dg
 from fleet_audit.defs.evaluations import Evaluated, partition_results
 from fleet_audit.defs.partitions import daily_partitions, run_days
 from fleet_audit.defs.resources import FleetResource
-from fleet_audit.defs.tables import POSTGRES_SCHEMAS, key_of
+from fleet_audit.defs.tables import key_of
 from fleet_audit.ingest.incomplete.files import lost_rows_by_day
 from fleet_audit.schema.checks import is_conforming, violations
 from fleet_audit.schema.model import Table
+from fleet_audit.schema.rights import RELATION_SCHEMAS
 from fleet_audit.storage.step_errors import acts_on_errors
 
 CONFORMS, RECONCILES = "conforms", "reconciles"
@@ -75,7 +76,7 @@ def selected(context: dg.AssetCheckExecutionContext, specs: Sequence[dg.AssetChe
 
 
 def _nonconforming(fleet: FleetResource, table: Table, days: Sequence[dt.date]) -> dict[str, list[str]]:
-    of_day = _violations_of_rows if table.schema in POSTGRES_SCHEMAS else _violations_of_files
+    of_day = _violations_of_rows if table.schema in RELATION_SCHEMAS else _violations_of_files
     return {day.isoformat(): of_day(fleet, table, day) for day in days}
 
 

@@ -15,16 +15,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fleet_audit.defs.catalog import group_of, owners_of
-from fleet_audit.defs.partitions import daily_backfill, daily_partitions
+from fleet_audit.defs.partitions import cycle_mapping, cycle_partitions, daily_backfill, daily_partitions, single_run
 from fleet_audit.errors import PermanentError
 from fleet_audit.logic.primitives.workers.pools import each_in_own_process, map_in_processes
 from fleet_audit.schema.derive import from_arrow, to_arrow
 from fleet_audit.schema.model import Table
+from fleet_audit.schema.rights import RELATION_SCHEMAS
 from fleet_audit.storage.table_days import Kept
 
 LAKE_IO = "lake_io"
 WAREHOUSE_IO = "warehouse_io"
-POSTGRES_SCHEMAS = ("ref", "ops", "fact", "mart")
+OF_CYCLES: dict[str, Any] = {"partitions_def": cycle_partitions, "backfill_policy": single_run}
 Key = TypeVar("Key")
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -67,7 +68,7 @@ def column_schema(table: Table) -> dg.TableSchema:
 
 def asset_arguments(table: Table, group: str, **metadata: object) -> dict[str, Any]:
     """The arguments of `@dg.asset` that follow from the table: key, description, kinds, IO manager, column schema."""
-    is_sql = table.schema in POSTGRES_SCHEMAS
+    is_sql = table.schema in RELATION_SCHEMAS
     return {
         "key": key_of(table),
         "description": _description(table),
@@ -100,6 +101,16 @@ def daily_arguments(table: Table, group: str, **metadata: object) -> dict[str, A
         "partitions_def": daily_partitions,
         "backfill_policy": daily_backfill,
     }
+
+
+def cycle_arguments(table: Table, group: str) -> dict[str, Any]:
+    """`asset_arguments` of a table with a row set per cycle."""
+    return {**asset_arguments(table, group), **OF_CYCLES}
+
+
+def cycle_deps(*tables: Table) -> list[dg.AssetDep]:
+    """What a partition of a cycle depends on: all days of the cycle in each table."""
+    return [dg.AssetDep(key_of(table), partition_mapping=cycle_mapping) for table in tables]
 
 
 def output(table: Table, group: str, **metadata: object) -> dg.AssetOut:

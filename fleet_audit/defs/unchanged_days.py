@@ -14,13 +14,14 @@ import pandas as pd
 import pyarrow as pa
 
 from fleet_audit.closing.code import computing_versions
-from fleet_audit.defs.tables import POSTGRES_SCHEMAS, Result
+from fleet_audit.defs.tables import Result
 from fleet_audit.ingest.day_digests import DayDigests
 from fleet_audit.logic.closing.manifest import canonical_rows, digest
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.primitives.window import window_days
 from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.schema.model import Table
+from fleet_audit.schema.rights import RELATION_SCHEMAS
 from fleet_audit.storage.io_managers import StoreOpener
 from fleet_audit.storage.lake import TextFilter
 from fleet_audit.storage.table_days import Kept, read_current_days
@@ -175,7 +176,7 @@ class UnchangedDays:
         return _sha256([f"{table.address} {self._stored_digest(table, day)}" for table in self._computation.results])
 
     def _stored_digest(self, table: Table, day: dt.date) -> str | None:
-        if table.schema in POSTGRES_SCHEMAS:
+        if table.schema in RELATION_SCHEMAS:
             rows = read_current_days(self._fleet.warehouse(), self._fleet.lake(), table, [day])
             return digest(canonical_rows(rows, table))
         return self._fleet.lake().sha256(self._fleet.lake().partition_path(table, day))

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from fleet_audit.ingest.source_rows import ReceivedRow, items_of_pages, rows_of_files
 from fleet_audit.installation import Installation
+from fleet_audit.logic.primitives.cycles import ONE_DAY, days_between
 from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.logic.reference.validity import valid_on
 from fleet_audit.reporting.drawing.track import Span, Track, mark_rejected
@@ -26,7 +27,6 @@ from fleet_audit.storage.lake import Lake, one_of
 from fleet_audit.storage.warehouse import Warehouse
 
 _AROUND = dt.timedelta(minutes=30)  # shown before and after the period in question
-_DAY = dt.timedelta(days=1)
 
 
 def movement_of(
@@ -46,7 +46,7 @@ def movement_of(
     spans = _spans(evidence)
     midnight = pd.Timestamp(day, tz=zone)
     start = min((span.started_at for span in spans), default=midnight) - _AROUND
-    end = max((span.ended_at for span in spans), default=midnight + _DAY) + _AROUND
+    end = max((span.ended_at for span in spans), default=midnight + ONE_DAY) + _AROUND
     devices = valid_on(reference.devices, day)
     own = {*devices.loc[devices["plate"] == plate, "device_id"]}
     own |= {row["device_id"] for name in ("trips", "events") for row in evidence.get(name, ()) if row.get("device_id")}
@@ -157,4 +157,4 @@ def _period(row: Mapping[str, Any]) -> tuple[dt.datetime, dt.datetime]:
 
 def _days(start: dt.datetime, end: dt.datetime) -> list[dt.date]:
     """Partitions of the lake that may hold the period, whatever the zone."""
-    return [stamp.date() for stamp in pd.date_range((start - _DAY).date(), (end + _DAY).date())]
+    return days_between((start - ONE_DAY).date(), (end + ONE_DAY).date())

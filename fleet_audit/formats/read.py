@@ -8,7 +8,6 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from pathlib import PurePosixPath
-from zoneinfo import ZoneInfo
 
 from fleet_audit.formats.bulletin import bulletin_days, parse_bulletin
 from fleet_audit.formats.named_days import NamedDays
@@ -16,7 +15,7 @@ from fleet_audit.formats.parsed import Limits, ParsedFile
 from fleet_audit.formats.reference.reference_file import parse_reference
 from fleet_audit.formats.telemetry_file import parse_telemetry, telemetry_days
 from fleet_audit.formats.visit_report.movements import parse_visit_report
-from fleet_audit.schema.partition import PARTITION_ZONE
+from fleet_audit.schema.partition import partition_day
 
 
 def parse_file(
@@ -39,7 +38,7 @@ def parse_file(
         ValueError: `kind` is not one of the four.
     """
     sha256 = hashlib.sha256(content).hexdigest()
-    today = received_at.astimezone(ZoneInfo(PARTITION_ZONE)).date()
+    today = partition_day(received_at)
     if kind == "visit_report":
         return parse_visit_report(sha256, file_name, content, today, limits, driver_key)
     if kind == "bulletin":
@@ -58,7 +57,7 @@ def days_of(
 
     Of a bulletin or a telemetry file only the columns of time are read: a tenth of what parsing the whole file takes.
     """
-    today = received_at.astimezone(ZoneInfo(PARTITION_ZONE)).date()
+    today = partition_day(received_at)
     if kind == "bulletin":
         return bulletin_days(content, today, limits)
     if kind == "telemetry":

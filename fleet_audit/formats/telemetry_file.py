@@ -6,7 +6,6 @@ Which device is in which vehicle is not known here: an unregistered device's row
 from __future__ import annotations
 
 import datetime as dt
-from zoneinfo import ZoneInfo
 
 import pandas as pd
 
@@ -19,7 +18,7 @@ from fleet_audit.formats.table.text_table import TableFormat, TextTable, read_ta
 from fleet_audit.logic.primitives.identity import fold
 from fleet_audit.schema.derive import conform
 from fleet_audit.schema.lake import PARSED_POSITIONS
-from fleet_audit.schema.partition import PARTITION_ZONE
+from fleet_audit.schema.partition import PARTITION_ZONE, partition_day
 
 REQUIRED = ("deviceId", "timestamp", "tipoVeiculo", "odometroKm", "custoVariavel", "custoFixo", "viagemId")
 OPTIONAL = ("latitude", "longitude", "velocidadeKmh", "ignicao", "motoristaId", "passageiros")
@@ -65,7 +64,7 @@ def parse_telemetry(
             local_day.mask(table.quarantine.is_misdated()),
             is_bad,
             is_duplicate,
-            received_at.astimezone(ZoneInfo(PARTITION_ZONE)).date(),
+            partition_day(received_at),
         ),
         rows_duplicate=int(is_duplicate.sum()),
         rows_ignored=table.rows_ignored,
@@ -78,7 +77,7 @@ def telemetry_days(content: bytes, received_at: dt.datetime, limits: Limits) -> 
     table = read_table(content, limits, _FORMAT)
     recorded = _instants(table, received_at)
     day = recorded.dt.tz_convert(PARTITION_ZONE).dt.tz_localize(None).dt.normalize()
-    today = received_at.astimezone(ZoneInfo(PARTITION_ZONE)).date()
+    today = partition_day(received_at)
     found = NamedDays.of(day, table.quarantine.is_misdated(), today)
     corrected = _roll_overs(table, recorded, pd.Timestamp(received_at).tz_convert("UTC"))["date"]
     return NamedDays(found.named | frozenset(corrected))

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import PurePosixPath
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pandas as pd
 
@@ -30,7 +29,7 @@ from fleet_audit.schema.lake import (
     PARSED_VISIT_LEGS,
 )
 from fleet_audit.schema.model import Table
-from fleet_audit.schema.partition import PARTITION_ZONE
+from fleet_audit.schema.partition import partition_day
 from fleet_audit.settings import Settings
 from fleet_audit.sources.inbox import InboxFile
 from fleet_audit.storage.lake import Lake
@@ -41,6 +40,7 @@ PARSED_TABLES: dict[str, Table] = {
     "telemetry": PARSED_POSITIONS,
 }
 
+QUARANTINE = "quarantine"  # folder of the lake for what is left of damaged files and pages
 DAMAGED = "damaged_archive"  # reason code of a file whose archived bytes are lost; the same bytes sent again heal it
 
 
@@ -75,7 +75,7 @@ def legible_text(
     kind: str, content: bytes, settings: Settings, received_at: dt.datetime, known: Mapping[str, str]
 ) -> LegibleText:
     """Days and names of a file of which nothing is accepted; arguments as of `read_legible`. Raises nothing."""
-    today = received_at.astimezone(ZoneInfo(PARTITION_ZONE)).date()
+    today = partition_day(received_at)
     try:
         with _refusing_unforeseen():
             return read_legible(kind, content, today, file_limits(settings), known)

@@ -15,7 +15,14 @@ import pandas as pd
 
 from fleet_audit.errors import PermanentError
 from fleet_audit.formats.parsed import RejectedFile
-from fleet_audit.ingest.files import DAMAGED, archived_bytes, parse_inbox_file, parsed_path, write_parsed
+from fleet_audit.ingest.files import (
+    DAMAGED,
+    QUARANTINE,
+    archived_bytes,
+    parse_inbox_file,
+    parsed_path,
+    write_parsed,
+)
 from fleet_audit.schema.derive import empty_frame
 from fleet_audit.schema.facts import INGESTED_FILES
 from fleet_audit.schema.model import Table
@@ -23,8 +30,6 @@ from fleet_audit.settings import Settings
 from fleet_audit.sources.inbox import Inbox, InboxFile
 from fleet_audit.storage.lake import Lake
 from fleet_audit.storage.warehouse import Warehouse
-
-QUARANTINE = "quarantine"
 
 
 @dataclass(frozen=True)

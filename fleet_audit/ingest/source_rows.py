@@ -10,7 +10,6 @@ import json
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from zoneinfo import ZoneInfo
 
 import pandas as pd
 import pyarrow.compute as pc
@@ -23,7 +22,7 @@ from fleet_audit.formats.parsed import Limits, RejectedFile
 from fleet_audit.formats.table.cells import read_cells
 from fleet_audit.ingest.api.pages import page_sha256, read_page
 from fleet_audit.ingest.driver_names import FORGOTTEN, forgotten_drivers
-from fleet_audit.schema.partition import PARTITION_ZONE
+from fleet_audit.schema.partition import partition_day
 from fleet_audit.storage.lake import Lake
 from fleet_audit.storage.warehouse import Warehouse
 
@@ -87,7 +86,7 @@ def _item(lake: Lake, warehouse: Warehouse, adapter: Adapter, device: str, insta
         "select archive_path from ops.api_requests where archive_path is not null "
         "and partition_date = :day and window_from <= :instant and window_to > :instant "
         "group by archive_path order by min(answered_at)",
-        {"instant": instant, "day": instant.astimezone(ZoneInfo(PARTITION_ZONE)).date()},
+        {"instant": instant, "day": partition_day(instant)},
     )
     for path in pages["archive_path"]:
         try:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fleet_audit.logic.primitives.cycles import days_between
+
 Tables = Mapping["Relation", Sequence[str]]  # columns of each
 Lineage = dict[str, list[tuple["Relation", str]]]  # output column -> (relation, column) that it is computed from
 PARTITION_COLUMN = "operational_date"
@@ -119,7 +121,7 @@ class Days:
 
     def each(self) -> list[dt.date]:
         """The days in order."""
-        return [self.first + dt.timedelta(days=number) for number in range((self.last - self.first).days + 1)]
+        return days_between(self.first, self.last)
 
     def conditions(self, model: Model, of_days: str) -> list[str]:
         """Conditions on the model's relation, one for each cycle, that hold together for what a run publishes.

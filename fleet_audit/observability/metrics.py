@@ -26,7 +26,7 @@ from fleet_audit.ingest.incomplete.days import STILL_REFUSED
 from fleet_audit.logic.primitives.cycles import ONE_DAY
 from fleet_audit.schema.facts import FINDINGS
 from fleet_audit.schema.facts.columns import AMOUNTS
-from fleet_audit.schema.partition import PARTITION_ZONE
+from fleet_audit.schema.partition import PARTITION_ZONE, partition_day
 from fleet_audit.storage.warehouse import Warehouse
 
 PREFIX = "fleet_audit"
@@ -99,7 +99,7 @@ class FleetCollector(Collector):
 
 def warehouse_metrics(warehouse: Warehouse, now: dt.datetime) -> Iterator[Metric]:
     """What the tables hold of the last day that was computed to the end, and what waits for a person."""
-    yesterday = now.astimezone(_ZONE).date() - ONE_DAY
+    yesterday = partition_day(now) - ONE_DAY
     waiting = warehouse.read(_WAITING_INPUTS, {"since": yesterday - RECOVERY_DAYS * ONE_DAY}).iloc[0]
     yield _gauge("refused_files", "Files of the inbox that were refused and not replaced", waiting["refused_files"])
     refused = GaugeMetricFamily(
@@ -158,7 +158,7 @@ def dagster_metrics(instance: dg.DagsterInstance, now: dt.datetime) -> Iterator[
     oldest = instance.get_run_records(dg.RunsFilter(statuses=[dg.DagsterRunStatus.QUEUED]), limit=1, ascending=True)
     waited = max(0.0, now.timestamp() - oldest[0].create_timestamp.timestamp()) if oldest else 0.0
     yield _gauge("queue_oldest_seconds", "Age of the oldest queued run; 0 without one", waited)
-    yesterday = now.astimezone(_ZONE).date() - ONE_DAY
+    yesterday = partition_day(now) - ONE_DAY
     failed = failed_on(instance, yesterday) if known_days(yesterday, yesterday) else set()
     yield _gauge("failed_days", f"Days of the last {RECOVERY_DAYS} whose last run failed", len(failed))
     failing = len(list(failing_automations(instance)))

@@ -18,13 +18,14 @@ from fleet_audit.defs.devices.assets import DEVICE_DAYS
 from fleet_audit.defs.partitions import daily_partitions
 from fleet_audit.defs.resources import FleetResource, run_resources
 from fleet_audit.defs.run_tags import RECOMPUTE_TAG
-from fleet_audit.defs.tables import POSTGRES_SCHEMAS, WAREHOUSE_IO
+from fleet_audit.defs.tables import WAREHOUSE_IO
 from fleet_audit.defs.trips.assets import WINDOWS
 from fleet_audit.defs.unchanged_days import Computation, UnchangedDays
 from fleet_audit.installation import Installation
 from fleet_audit.schema import facts, lake, reference
 from fleet_audit.schema.derive import conform, empty_frame
 from fleet_audit.schema.model import Table
+from fleet_audit.schema.rights import RELATION_SCHEMAS
 from fleet_audit.storage.table_days import Kept
 from fleet_audit_tests.storage.rows import sample
 
@@ -69,7 +70,7 @@ class Fleet(Installation):
         if table is lake.ROUNDED_VEHICLES:
             found = pd.DataFrame({"date": [day] * len(self.rounded), "plate": [*self.rounded]})
             self.lake().write_day(table, day, conform(found, table))
-        elif table.schema in POSTGRES_SCHEMAS:
+        elif table.schema in RELATION_SCHEMAS:
             self.warehouse().replace_partition(table, [day], sample(table, day, 1), "a-run")
         else:
             self.stage(table, day)

@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 import pyarrow.compute as pc
 
+from fleet_audit.logic.primitives.cycles import ONE_DAY, days_between
 from fleet_audit.reporting.drawing.odometer_chart import odometer_chart
 from fleet_audit.reporting.drawing.track import Span, Track, mark_rejected
 from fleet_audit.reporting.drawing.track_map import track_map
@@ -24,7 +25,6 @@ from fleet_audit.storage.lake import Lake, one_of
 
 _AROUND = dt.timedelta(minutes=15)  # shown before and after the periods
 _LONGEST = dt.timedelta(hours=36)  # of all periods: a cycle is read day by day
-_DAY = dt.timedelta(days=1)
 _MOST_SPANS = 12  # of one picture: more names than that hide each other
 
 
@@ -51,7 +51,7 @@ def movement_pictures(lake: Lake, subject: Subject) -> list[str]:
     around = _AROUND if spans else dt.timedelta(0)
     midnight = pd.Timestamp(subject.day, tz=subject.zone)
     start = pd.Timestamp(min((span.started_at for span in spans), default=midnight) - around)
-    end = pd.Timestamp(max((span.ended_at for span in spans), default=midnight + _DAY) + around)
+    end = pd.Timestamp(max((span.ended_at for span in spans), default=midnight + ONE_DAY) + around)
     if end - start > _LONGEST:
         return []
     points = _own_points(lake, subject, start, end)
@@ -98,7 +98,7 @@ def _own_points(lake: Lake, subject: Subject, start: pd.Timestamp, end: pd.Times
 
 
 def _days(start: pd.Timestamp, end: pd.Timestamp, zone: str) -> list[dt.date]:
-    return [day.date() for day in pd.date_range(start.tz_convert(zone).date(), end.tz_convert(zone).date())]
+    return days_between(start.tz_convert(zone).date(), end.tz_convert(zone).date())
 
 
 def _is_valid(row: Mapping[str, Any], day: dt.date) -> bool:

@@ -2,7 +2,6 @@
 
 import datetime as dt
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import dagster as dg
 import pandas as pd
@@ -13,20 +12,22 @@ from fleet_audit.closing.contests import contest_outcomes
 from fleet_audit.closing.freezing import close_cycle, closed_starts, closed_with_unpriced
 from fleet_audit.closing.frozen_rows import day_rows
 from fleet_audit.defs.catalog import group_of, owners_of
-from fleet_audit.defs.partitions import (
-    cycle_mapping,
-    cycle_partitions,
-    daily_partitions,
-    parse_day,
-    run_days,
-    single_run,
-)
+from fleet_audit.defs.partitions import daily_partitions, run_cycles, run_days
 from fleet_audit.defs.resources import FleetResource
-from fleet_audit.defs.tables import DayFrames, asset_arguments, column_schema, daily_arguments, each_day, key_of
+from fleet_audit.defs.tables import (
+    OF_CYCLES,
+    DayFrames,
+    asset_arguments,
+    column_schema,
+    cycle_deps,
+    daily_arguments,
+    each_day,
+    key_of,
+)
 from fleet_audit.ingest.journal import record_computed_day
 from fleet_audit.logic.closing.adjustments import BilledRows, billing_cycle, day_adjustments, too_late_message
 from fleet_audit.logic.closing.manifest import refusal
-from fleet_audit.logic.primitives.cycles import cycle_days, cycle_of
+from fleet_audit.logic.primitives.cycles import Cycle, cycle_days, cycle_of
 from fleet_audit.logic.primitives.window import window_days
 from fleet_audit.schema.derive import empty_frame
 from fleet_audit.schema.facts import (
@@ -45,7 +46,7 @@ from fleet_audit.schema.facts import (
     TRIPS,
     VEHICLE_CYCLE_AMOUNTS,
 )
-from fleet_audit.schema.partition import PARTITION_ZONE
+from fleet_audit.schema.partition import partition_day
 from fleet_audit.schema.reference import VEHICLES
 from fleet_audit.storage.step_errors import acts_on_errors
 from fleet_audit.storage.table_days import Days
@@ -158,13 +159,9 @@ class CloseConfig(dg.Config):
     group_name=group_of("closing"),
     owners=owners_of("closing"),
     kinds={"postgres", "json"},
-    partitions_def=cycle_partitions,
-    backfill_policy=single_run,
+    **OF_CYCLES,
     deps=[
-        *(
-            dg.AssetDep(key_of(table), partition_mapping=cycle_mapping)
-            for table in (*FACTS, ADJUSTMENTS, COMPUTED_DAYS)
-        ),
+        *cycle_deps(*FACTS, ADJUSTMENTS, COMPUTED_DAYS),
         *(
             key_of(table)
             for table in (
@@ -185,27 +182,19 @@ class CloseConfig(dg.Config):
 def cycle_close(context: dg.AssetExecutionContext, fleet: FleetResource, config: CloseConfig) -> dg.MaterializeResult:
     """Close the cycles of the run."""
     metadata: dict[str, Any] = {}
-    for key in context.partition_keys:
-        metadata |= _close(fleet, parse_day(key), context.run.run_id, config.is_final)
+    for cycle in run_cycles(context, fleet.settings().closing_day):
+        metadata |= _close(fleet, cycle, context.run.run_id, config.is_final)
     return dg.MaterializeResult(metadata=metadata)
 
 
-def _close(fleet: FleetResource, start: dt.date, run_id: str, is_final: bool) -> dict[str, Any]:
-    cycle = cycle_of(start, fleet.settings().closing_day)
-    today = dt.datetime.now(ZoneInfo(PARTITION_ZONE)).date()
+def _close(fleet: FleetResource, cycle: Cycle, run_id: str, is_final: bool) -> dict[str, Any]:
+    today = partition_day(dt.datetime.now(dt.UTC))
     reason = refusal(cycle, today, fleet.parameters(cycle.end), is_final=is_final)
     if reason:
         raise dg.Failure(reason, allow_retries=False)
     known = set(daily_partitions.get_partition_keys())
     days = [day for day in cycle_days(cycle) if day.isoformat() in known]
-    record = close_cycle(
-        fleet.stores(),
-        cycle,
-        days,
-        fleet.parameters,
-        run_id,
-        is_final=is_final,
-    )
+    record = close_cycle(fleet.stores(), cycle, days, fleet.parameters, run_id, is_final=is_final)
     shown = {name: str(value) for name, value in record.items() if not pd.isna(value)}
     manifest = fleet.lake().get_bytes(record["manifest_path"]).decode()
     return {

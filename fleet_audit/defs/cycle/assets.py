@@ -3,28 +3,30 @@
 import datetime as dt
 from collections.abc import Iterator
 from types import SimpleNamespace
-from typing import Any
 
 import dagster as dg
 import pandas as pd
 
 from fleet_audit.closing.audited_cycle import DAY_TABLES, audited_cycle
-from fleet_audit.defs.partitions import (
-    cycle_and_before_mapping,
-    cycle_mapping,
-    cycle_partitions,
-    parse_day,
-    single_run,
-)
+from fleet_audit.defs.partitions import cycle_and_before_mapping, run_cycles
 from fleet_audit.defs.pictures import calibration_shown
 from fleet_audit.defs.resources import FleetResource
-from fleet_audit.defs.tables import DayFrames, asset_arguments, each_day_together, key_of, output, selected_outputs
+from fleet_audit.defs.tables import (
+    OF_CYCLES,
+    DayFrames,
+    cycle_arguments,
+    cycle_deps,
+    each_day_together,
+    key_of,
+    output,
+    selected_outputs,
+)
 from fleet_audit.logic.audit.cycle import calibration_segments, find_in_cycle
 from fleet_audit.logic.audit.incidents.rows import cycle_incidents
 from fleet_audit.logic.audit.not_tested import rules_not_tested
 from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
 from fleet_audit.logic.audit.rules.registry import CYCLE_RULES
-from fleet_audit.logic.primitives.cycles import Cycle, cycle_days, cycle_of
+from fleet_audit.logic.primitives.cycles import Cycle, cycle_days
 from fleet_audit.schema import facts, reference
 from fleet_audit.storage.step_errors import acts_on_errors
 
@@ -40,15 +42,8 @@ _REFERENCE = (
     reference.PARAMETERS,
 )
 _DAY_DEPS = (
-    *(
-        dg.AssetDep(key_of(table), partition_mapping=cycle_mapping)
-        for name, table in DAY_TABLES.items()
-        if name not in ("runs", "trips")
-    ),
-    *(
-        dg.AssetDep(key_of(table), partition_mapping=cycle_mapping)
-        for table in (facts.INCOMPLETE_DAYS, facts.DAY_ACCEPTANCE)
-    ),
+    *cycle_deps(*(table for name, table in DAY_TABLES.items() if name not in ("runs", "trips"))),
+    *cycle_deps(facts.INCOMPLETE_DAYS, facts.DAY_ACCEPTANCE),
     dg.AssetDep(key_of(facts.TRIPS), partition_mapping=cycle_and_before_mapping),  # how a vehicle drove in its past
     dg.AssetDep(key_of(facts.DECLARED_RUNS), partition_mapping=cycle_and_before_mapping),  # a run billed twice
 )
@@ -59,7 +54,6 @@ _OF_RULES = {
     *(key_of(table) for table in _REFERENCE),
 }
 _SEGMENTED_BY = (reference.VEHICLES, reference.UNITS, reference.PARAMETERS)
-_ARGUMENTS: dict[str, Any] = {"partitions_def": cycle_partitions, "backfill_policy": single_run}
 _OUTPUTS = {
     "findings": facts.CYCLE_FINDINGS,
     "rules_not_tested": facts.CYCLE_RULES_NOT_TESTED,
@@ -83,43 +77,39 @@ _FOUND_BY = {"findings": find_in_cycle, "rules_not_tested": _rules_not_tested, "
         "segments": {key_of(table) for table in (facts.CALIBRATIONS, *_SEGMENTED_BY)},
     },
     can_subset=True,
-    **_ARGUMENTS,
+    **OF_CYCLES,
 )
 @acts_on_errors
 def cycle_audit(context: dg.AssetExecutionContext, fleet: FleetResource) -> Iterator[dg.Output]:
     """Read each cycle once, as far as its days were run: findings, rules not tested, and levels of calibration."""
-    selected, keys = selected_outputs(context, _OUTPUTS), context.partition_keys
+    selected, cycles = selected_outputs(context, _OUTPUTS), run_cycles(context, fleet.settings().closing_day)
 
     def computed() -> Iterator[tuple[dt.date, SimpleNamespace]]:
-        for key in keys:
-            cycle = _audited(fleet, key)
-            found = SimpleNamespace(**{name: _FOUND_BY[name](cycle) for name in selected})
-            if "segments" in selected and key == keys[-1]:
+        for cycle in cycles:
+            audited = audited_cycle(fleet.warehouse(), fleet.reference(), fleet.parameters, cycle)
+            found = SimpleNamespace(**{name: _FOUND_BY[name](audited) for name in selected})
+            if "segments" in selected and cycle == cycles[-1]:
                 context.add_asset_metadata(
-                    calibration_shown(cycle.calibrations, found.segments, cycle.calibrations_from, cycle.day),
+                    calibration_shown(audited.calibrations, found.segments, audited.calibrations_from, audited.day),
                     asset_key=key_of(facts.CALIBRATION_SEGMENTS),
-                    partition_key=key,
+                    partition_key=cycle.start.isoformat(),
                 )
-            yield cycle.cycle.start, found
+            yield cycle.start, found
 
     yield from each_day_together(computed(), selected)
 
 
 @dg.asset(
-    **asset_arguments(facts.CYCLE_INCIDENTS, "cycle"),
-    **_ARGUMENTS,
+    **cycle_arguments(facts.CYCLE_INCIDENTS, "cycle"),
     deps=[
         key_of(facts.CYCLE_FINDINGS),
-        *(
-            dg.AssetDep(key_of(table), partition_mapping=cycle_mapping)
-            for table in (facts.FINDINGS, facts.MATCHES, facts.VEHICLE_DAY_AMOUNTS)
-        ),
+        *cycle_deps(facts.FINDINGS, facts.MATCHES, facts.VEHICLE_DAY_AMOUNTS),
     ],
 )
 @acts_on_errors
 def incidents_of_cycle(context: dg.AssetExecutionContext, fleet: FleetResource) -> DayFrames:
     """Put what the rules of a cycle found beside the incidents of its days, each amount once."""
-    cycles = [cycle_of(parse_day(key), fleet.settings().closing_day) for key in context.partition_keys]
+    cycles = run_cycles(context, fleet.settings().closing_day)
     return dg.Output([(cycle.start, _incidents(fleet, cycle)) for cycle in cycles])
 
 
@@ -130,8 +120,3 @@ def _incidents(fleet: FleetResource, cycle: Cycle) -> pd.DataFrame:
     amounts = warehouse.read_partition(facts.VEHICLE_DAY_AMOUNTS, days)
     matches = warehouse.read_partition(facts.MATCHES, days)
     return cycle_incidents(cycle, found, of_days[of_days["cycle_start"].isna()], amounts, matches)
-
-
-def _audited(fleet: FleetResource, key: str) -> AuditCycle:
-    cycle = cycle_of(parse_day(key), fleet.settings().closing_day)
-    return audited_cycle(fleet.warehouse(), fleet.reference(), fleet.parameters, cycle)

@@ -7,9 +7,9 @@ import pandas as pd
 
 from fleet_audit.closing.contests import reversed_findings
 from fleet_audit.closing.freezing import closed_starts
-from fleet_audit.defs.partitions import cycle_mapping, cycle_partitions, parse_day, single_run
+from fleet_audit.defs.partitions import run_days
 from fleet_audit.defs.resources import FleetResource
-from fleet_audit.defs.tables import DayFrames, asset_arguments, key_of
+from fleet_audit.defs.tables import DayFrames, cycle_arguments, cycle_deps, key_of
 from fleet_audit.logic.closing.adjustments import next_open_cycle
 from fleet_audit.logic.closing.reversals import ReversalInputs, reversal_adjustments
 from fleet_audit.logic.primitives.cycles import ONE_DAY, cycle_days, cycle_of
@@ -20,12 +20,10 @@ from fleet_audit.storage.table_days import read_current_days
 
 
 @dg.asset(
-    **asset_arguments(facts.REVERSAL_ADJUSTMENTS, "cycle"),
-    partitions_def=cycle_partitions,
-    backfill_policy=single_run,
+    **cycle_arguments(facts.REVERSAL_ADJUSTMENTS, "cycle"),
     deps=[
         dg.AssetDep(key_of(facts.ADJUSTMENTS), partition_mapping=dg.AllPartitionMapping()),  # of days of earlier cycles
-        *(dg.AssetDep(key_of(table), partition_mapping=cycle_mapping) for table in (facts.FINDINGS, facts.MATCHES)),
+        *cycle_deps(facts.FINDINGS, facts.MATCHES),
         key_of(facts.CYCLE_FINDINGS),
     ],
 )
@@ -33,8 +31,7 @@ from fleet_audit.storage.table_days import read_current_days
 def adjustments_of_reversals(context: dg.AssetExecutionContext, fleet: FleetResource) -> DayFrames:
     """Release what reversed findings kept from carriers, in the first cycle that is not closed for good."""
     decisions = reversed_findings(fleet.warehouse())
-    starts = [parse_day(key) for key in context.partition_keys]
-    return dg.Output([(start, _adjustments(fleet, start, decisions)) for start in starts])
+    return dg.Output([(start, _adjustments(fleet, start, decisions)) for start in run_days(context)])
 
 
 def _adjustments(fleet: FleetResource, start: dt.date, decisions: pd.DataFrame) -> pd.DataFrame:

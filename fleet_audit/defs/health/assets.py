@@ -6,12 +6,12 @@ archive's journal is damaged in `ingest.journal_repair` and `closing.archive_rep
 
 import datetime as dt
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import dagster as dg
 from pydantic import Field
 
 from fleet_audit.closing.archive_repair import repair_archived_closes
+from fleet_audit.defs.automation import local_schedule
 from fleet_audit.defs.catalog import group_of, owners_of
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.run_tags import TRIGGER_TAG
@@ -26,7 +26,7 @@ from fleet_audit.ingest.retention import (
     remove,
     remove_pages,
 )
-from fleet_audit.schema.partition import PARTITION_ZONE
+from fleet_audit.schema.partition import partition_day
 from fleet_audit.storage.step_errors import acts_on_errors
 
 _DRY_RUN = "true: only report what would be removed. false: remove it; nothing brings it back but a backup."
@@ -140,7 +140,7 @@ def journal_entries(context: dg.AssetExecutionContext, fleet: FleetResource) -> 
 
 
 def _limit(months: int) -> dt.date:
-    return months_before(dt.datetime.now(ZoneInfo(PARTITION_ZONE)).date(), months)
+    return months_before(partition_day(dt.datetime.now(dt.UTC)), months)
 
 
 def _result(found: Expired, *, is_dry_run: bool) -> dg.MaterializeResult:
@@ -166,11 +166,9 @@ retention_job = dg.define_asset_job(
 )
 
 
-@dg.schedule(
+@local_schedule(
     job=retention_job,
     cron_schedule="0 13 * * 0",
-    execution_timezone=PARTITION_ZONE,
-    default_status=dg.DefaultScheduleStatus.RUNNING,
     description="Sunday 13:00: removes old logs of Dagster and old staging, reports old pages of the API, and "
     "repairs the archive's journal.",
 )

@@ -6,12 +6,11 @@ are run again by themselves is decided in `recovery`.
 
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
-from zoneinfo import ZoneInfo
 
 import dagster as dg
 from pydantic import Field
 
-from fleet_audit.defs.automation import known_days
+from fleet_audit.defs.automation import known_days, local_schedule
 from fleet_audit.defs.catalog import group_of, owners_of
 from fleet_audit.defs.evaluations import check_result
 from fleet_audit.defs.recovery import RECOVERY_DAYS, REPORT, days_with_status
@@ -22,14 +21,13 @@ from fleet_audit.ingest.inbox.file_days import spans_of
 from fleet_audit.logic.primitives.cycles import ONE_DAY
 from fleet_audit.logic.primitives.volumes import Limits, UnusualVolume, unusual_volumes
 from fleet_audit.schema.model import Table
-from fleet_audit.schema.partition import PARTITION_ZONE
+from fleet_audit.schema.partition import partition_day
 from fleet_audit.schema.registry import TABLES
 from fleet_audit.storage.step_errors import acts_on_errors
 from fleet_audit.storage.warehouse import Warehouse
 
 HEALTH = dg.AssetKey(["health", "days"])
 _SHOWN_ASSETS = 3
-_LOCAL = ZoneInfo(PARTITION_ZONE)
 _DAYS_OK = dg.AssetCheckSpec(
     "no_day_failed_or_is_missing",
     asset=HEALTH,
@@ -76,7 +74,7 @@ def health_days(
     context: dg.AssetExecutionContext, config: DaysConfig, fleet: FleetResource
 ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
     """Judge the days until yesterday."""
-    last = dt.datetime.now(_LOCAL).date() - ONE_DAY
+    last = partition_day(dt.datetime.now(dt.UTC)) - ONE_DAY
     failed, missing = failed_tables(context.instance, last), missing_days(context.instance, last)
     volumes = _volumes(fleet.warehouse(), last, config)
     sentences = [*day_sentences(failed), *(_missing_sentence(*span) for span in spans_of(missing))]
@@ -162,11 +160,9 @@ health_job = dg.define_asset_job(
 )
 
 
-@dg.schedule(
+@local_schedule(
     job=health_job,
     cron_schedule="5 8 * * *",
-    execution_timezone=PARTITION_ZONE,
-    default_status=dg.DefaultScheduleStatus.RUNNING,
     description="08:05: looks at the last 40 days, when the D-1 report is due.",
 )
 def daily_health() -> dg.RunRequest:

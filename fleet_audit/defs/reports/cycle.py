@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import dagster as dg
 
-from fleet_audit.defs.partitions import cycle_mapping, cycle_partitions, parse_day
+from fleet_audit.defs.partitions import cycle_partitions, run_cycles
 from fleet_audit.defs.reports.arguments import ARGUMENTS
 from fleet_audit.defs.reports.cycle_files import CopyFiles, CycleInputs, PackageFiles, ReportFiles
 from fleet_audit.defs.reports.frames import (
@@ -19,10 +19,10 @@ from fleet_audit.defs.reports.frames import (
     vehicle_days,
 )
 from fleet_audit.defs.resources import FleetResource
-from fleet_audit.defs.tables import computed_in_turn, key_of
+from fleet_audit.defs.tables import computed_in_turn, cycle_deps, key_of
 from fleet_audit.errors import RetryableError
 from fleet_audit.ingest.freshness import newest_arrival
-from fleet_audit.logic.primitives.cycles import Cycle, cycle_of
+from fleet_audit.logic.primitives.cycles import Cycle
 from fleet_audit.reporting.layout import load_layout
 from fleet_audit.schema.facts import (
     ADJUSTMENTS,
@@ -42,7 +42,7 @@ from fleet_audit.storage.step_errors import acts_on_errors
 from fleet_audit.storage.warehouse import Warehouse
 
 _DEPS = [
-    *(dg.AssetDep(key_of(table), partition_mapping=cycle_mapping) for table in (*FACTS, RULES_NOT_TESTED)),
+    *cycle_deps(*FACTS, RULES_NOT_TESTED),
     key_of(CYCLE_CLOSES),
     key_of(CYCLE_FINDINGS),
     key_of(CYCLE_INCIDENTS),
@@ -128,12 +128,10 @@ def _of_cycles(
     context: dg.AssetExecutionContext, fleet: FleetResource, files: Callable[[Cycle], dict[str, bytes]]
 ) -> Iterator[tuple[str, dict[str, bytes]]]:
     """The files of each cycle of the run, under its partition key."""
-    closing_day = fleet.settings().closing_day
-    for key in context.partition_keys:
-        cycle = cycle_of(parse_day(key), closing_day)
+    for cycle in run_cycles(context, fleet.settings().closing_day):
         with _requiring_one_state(fleet.warehouse(), cycle):
             made = files(cycle)
-        yield key, made
+        yield cycle.start.isoformat(), made
 
 
 @contextmanager

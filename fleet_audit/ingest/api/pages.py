@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from fleet_audit.errors import PermanentError
 from fleet_audit.ingest.api.windows import journal_windows, record_damage
+from fleet_audit.ingest.files import QUARANTINE
 from fleet_audit.ingest.journal import write_rows
 from fleet_audit.schema.derive import conform
 from fleet_audit.schema.facts import API_REQUESTS
@@ -20,7 +21,6 @@ from fleet_audit.storage.lake import Lake
 from fleet_audit.storage.warehouse import Warehouse
 
 PAGES_FOLDER = "raw/positions"
-QUARANTINE = "quarantine"
 
 
 class DamagedPageError(PermanentError):

@@ -16,6 +16,7 @@ import pandas as pd
 from fleet_audit.formats.parsed import RejectedFile
 from fleet_audit.ingest.files import days_of_inbox_file, legible_text, parse_inbox_file
 from fleet_audit.ingest.incomplete.days import dates_in_name
+from fleet_audit.logic.primitives.cycles import days_between
 from fleet_audit.logic.primitives.parameters import parameters_on
 from fleet_audit.logic.reference.pending_devices import days_unblocked_by
 from fleet_audit.schema.facts import PENDING_DEVICES
@@ -91,13 +92,18 @@ def days_of_registration(file: InboxFile, content: bytes, warehouse: Warehouse, 
 
 def spans_of(days: Iterable[dt.date]) -> list[Span]:
     """The days as first and last of each uninterrupted stretch, in order."""
-    spans: list[Span] = []
-    for day in sorted(set(days)):
-        if spans and day - spans[-1][1] == _DAY:
-            spans[-1] = (spans[-1][0], day)
+    return bridged([(day, day) for day in days], 0)
+
+
+def bridged(spans: Sequence[Span], gap_days: int) -> list[Span]:
+    """The spans in order; those with at most `gap_days` days between them as one."""
+    result: list[Span] = []
+    for first, last in sorted(spans):
+        if result and first <= result[-1][1] + dt.timedelta(days=1 + gap_days):
+            result[-1] = (result[-1][0], max(result[-1][1], last))
         else:
-            spans.append((day, day))
-    return spans
+            result.append((first, last))
+    return result
 
 
 def received_at(warehouse: Warehouse, sha256: str, name: str) -> pd.Timestamp | None:
@@ -119,7 +125,7 @@ def computed_at(warehouse: Warehouse, days: Iterable[dt.date]) -> dict[dt.date, 
 
 def days_in(spans: Iterable[Span]) -> list[dt.date]:
     """Each day of the spans."""
-    return [first + dt.timedelta(days=at) for first, last in spans for at in range((last - first).days + 1)]
+    return [day for span in spans for day in days_between(*span)]
 
 
 def outdated_spans(

@@ -25,6 +25,7 @@ from fleet_audit.schema.facts import FILE_DAYS, INGESTED_FILES, REJECTED_ROWS
 from fleet_audit.settings import Settings
 from fleet_audit.sources.inbox import Inbox, InboxFile
 from fleet_audit.storage.lake import Lake
+from fleet_audit.storage.lake_files import sha256_of
 from fleet_audit.storage.warehouse import Warehouse
 
 _SET_STAMPS = """
@@ -90,10 +91,7 @@ class FileReader:
         if file.size <= file_limits(self.settings).max_bytes:
             content = self.inbox.read(file)
             return Arrival(file, hashlib.sha256(content).hexdigest(), content)
-        digest = hashlib.sha256()
-        for chunk in self.inbox.chunks(file):
-            digest.update(chunk)
-        return Arrival(file, digest.hexdigest(), None)
+        return Arrival(file, sha256_of(self.inbox.chunks(file)), None)
 
     def archive(self, arrival: Arrival, sequence: int, *, is_known: bool, is_settled: bool = True) -> None:
         """Put the bytes into the archive, and their arrival into its journal, before PostgreSQL has a row of them.
@@ -110,11 +108,8 @@ class FileReader:
     def heal(self, arrival: Arrival, paths: Iterable[str]) -> None:
         """Put known bytes again under each of their paths in the archive where they are lost or damaged."""
         for path in paths:
-            try:
-                is_whole = hashlib.sha256(self.lake.get_bytes(path)).hexdigest() == arrival.sha256
-            except PermanentError:
-                is_whole = False
-            if not is_whole:
+            found = self.lake.find_bytes(path)
+            if found is None or hashlib.sha256(found).hexdigest() != arrival.sha256:
                 self._put(arrival, path)
 
     def read(self, arrival: Arrival, *, is_known: bool, is_settled: bool = True) -> Outcome:

@@ -118,17 +118,6 @@ def _remember(warehouse: Warehouse, rows: Sequence[dict[str, str | None]]) -> No
     warehouse.upsert(INBOX_REQUESTS, frame.assign(requested_at=pd.to_datetime(frame["requested_at"])))
 
 
-def bridged(spans: Sequence[Span], gap_days: int) -> list[Span]:
-    """The spans in order; those with at most `gap_days` days between them as one."""
-    result: list[Span] = []
-    for first, last in sorted(spans):
-        if result and first <= result[-1][1] + dt.timedelta(days=1 + gap_days):
-            result[-1] = (result[-1][0], max(result[-1][1], last))
-        else:
-            result.append((first, last))
-    return result
-
-
 def _row(request: FileRequest, now: dt.datetime) -> dict[str, str | None]:
     spans = request.spans
     return {

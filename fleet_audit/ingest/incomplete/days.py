@@ -11,15 +11,16 @@ import datetime as dt
 import math
 import re
 from collections.abc import Sequence
-from zoneinfo import ZoneInfo
+from typing import Any
 
 import pandas as pd
 
 from fleet_audit.formats.reasons import REASONS
+from fleet_audit.logic.primitives.cycles import days_between
 from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.schema.derive import conform
 from fleet_audit.schema.facts import INCOMPLETE_DAYS
-from fleet_audit.schema.partition import PARTITION_ZONE
+from fleet_audit.schema.partition import partition_day
 from fleet_audit.storage.warehouse import Warehouse
 
 ALL_CARRIERS, NO_FILE = "", ""
@@ -64,15 +65,15 @@ def incomplete_days(
     )
 
 
-def stated_days(file: object) -> set[dt.date]:
+def stated_days(file: Any) -> set[dt.date]:
     """The days in the name of a file; else those of its accepted versions; none where neither has any."""
-    named = dates_in_name(str(file.file_name))  # type: ignore[attr-defined]
+    named = dates_in_name(str(file.file_name))
     if named:
         return set(named)
-    first, last = file.first_date, file.last_date  # type: ignore[attr-defined]
+    first, last = file.first_date, file.last_date
     if pd.isna(first):
         return set()
-    return {first + dt.timedelta(days=at) for at in range((last - first).days + 1)}
+    return set(days_between(first, last))
 
 
 def late_window(received_at: dt.datetime, late_hours: float) -> set[dt.date]:
@@ -81,7 +82,7 @@ def late_window(received_at: dt.datetime, late_hours: float) -> set[dt.date]:
     Daily files are sent the day after, and positions may be late.
     """
     before = min(1 + math.ceil(late_hours / 24), _LONGEST_WINDOW)
-    arrived = received_at.astimezone(ZoneInfo(PARTITION_ZONE)).date()
+    arrived = partition_day(received_at)
     return {arrived - dt.timedelta(days=at) for at in range(before + 1)}
 
 

@@ -44,7 +44,12 @@ def cycle_of(day: dt.date, closing_day: int) -> Cycle:
 
 def cycle_days(cycle: Cycle) -> list[dt.date]:
     """Every day of the cycle, in order."""
-    return [cycle.start + number * ONE_DAY for number in range(cycle.length)]
+    return days_between(cycle.start, cycle.end)
+
+
+def days_between(first: dt.date, last: dt.date) -> list[dt.date]:
+    """Every day from first to last, both inclusive, in order."""
+    return [first + number * ONE_DAY for number in range((last - first).days + 1)]
 
 
 def as_days(values: object) -> np.ndarray:
