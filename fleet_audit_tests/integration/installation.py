@@ -6,7 +6,6 @@ import contextlib
 import datetime as dt
 import hashlib
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -215,11 +214,3 @@ def invoked(installation: Installation, *arguments: object, **variables: str) ->
     installation.home.mkdir(parents=True, exist_ok=True)
     with patch.dict(os.environ, environment, clear=True), contextlib.chdir(installation.home):
         return CliRunner().invoke(main, [str(argument) for argument in arguments])
-
-
-def copy_inbox(source: Path, target: Path) -> Path:
-    """A writable copy of an inbox."""
-    shutil.copytree(source, target, copy_function=shutil.copyfile)
-    for folder in [target, *(path for path in target.rglob("*") if path.is_dir())]:
-        folder.chmod(0o755)
-    return target
