@@ -105,12 +105,7 @@ def _condition(table: Table, day: dt.date) -> str:
 
 
 def _copy(
-    cursor: psycopg2.extensions.cursor,
-    table: Table,
-    condition: str,
-    earlier: dict[Type, str],
-    copies: int,
-    fleets: int,
+    cursor: psycopg2.extensions.cursor, table: Table, condition: str, earlier: dict[Type, str], copies: int, fleets: int
 ) -> None:
     cursor.execute(f"create temporary table copied as select * from {table.full_name} where {condition}")
     names = ", ".join(table.column_names)

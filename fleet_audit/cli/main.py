@@ -96,13 +96,7 @@ def run(
     from fleet_audit.cli.run import run_days
     from fleet_audit.cli.summary import print_summary
 
-    result = run_days(
-        settings,
-        first.date(),
-        last.date(),
-        write_progress,
-        is_recomputed=is_recomputed,
-    )
+    result = run_days(settings, first.date(), last.date(), write_progress, is_recomputed=is_recomputed)
     print_summary(settings, result)
     sys.exit(0 if result.is_success else 1)
 

@@ -98,13 +98,7 @@ def compute_statement(settings: Settings, cycle_text: str, scenario: Scenario, *
     Raises PermanentError when the cycle has no data, or the scenario names what does not exist.
     """
     from fleet_audit.closing.audited_cycle import current_amounts, recomputed_amounts
-    from fleet_audit.closing.what_if import (
-        changed_reference,
-        cycle_named,
-        cycle_rows,
-        days_with_data,
-        drift_sentence,
-    )
+    from fleet_audit.closing.what_if import changed_reference, cycle_named, cycle_rows, days_with_data, drift_sentence
     from fleet_audit.installation import Installation
     from fleet_audit.logic.closing.what_if import amount_differences, bill_by_contract, bill_differences, priced_again
     from fleet_audit.reporting.documents.what_if import AMOUNTS_NOTE, statement_title, unpriced_note

@@ -25,10 +25,7 @@ from fleet_audit.storage.warehouse import Warehouse
 
 _CLOSES = f"{FOLDER}/closes"
 _OF_DAYS = (*facts.FACTS, facts.RULES_NOT_TESTED)
-_OF_CYCLES = (
-    *((table, column) for _, table, column in ROWS_OF_A_CYCLE),
-    (facts.CYCLE_RULES_NOT_TESTED, "cycle_start"),
-)
+_OF_CYCLES = (*((table, column) for _, table, column in ROWS_OF_A_CYCLE), (facts.CYCLE_RULES_NOT_TESTED, "cycle_start"))
 _RECORD, _MANIFEST = "record.parquet", "manifest.json"
 
 

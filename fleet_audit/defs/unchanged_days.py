@@ -76,9 +76,7 @@ class UnchangedDays:
         return Reference.of({table.name: tables[table.name] for table in self._computation.reference})
 
     def computed(
-        self,
-        days: Sequence[dt.date],
-        compute: Callable[[Sequence[dt.date]], Iterator[tuple[dt.date, Result]]],
+        self, days: Sequence[dt.date], compute: Callable[[Sequence[dt.date]], Iterator[tuple[dt.date, Result]]]
     ) -> Iterator[tuple[dt.date, Result | Kept]]:
         """What `compute` makes of those days that differ, in their order among the others, which stay as they are."""
         self._changed = dict(self._changed_days(days))

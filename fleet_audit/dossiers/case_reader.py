@@ -97,11 +97,7 @@ def trip_case(stores: Installation, trip_id: str) -> Case:
 
 
 def _case(
-    stores: Installation,
-    subject: Mapping[str, Any],
-    evidence: Mapping[str, Any],
-    reference: Reference,
-    others: Others,
+    stores: Installation, subject: Mapping[str, Any], evidence: Mapping[str, Any], reference: Reference, others: Others
 ) -> Case:
     """The case of a finding's or trip's row, still without what only one of both has."""
     day: dt.date = subject["operational_date"]

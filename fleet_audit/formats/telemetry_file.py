@@ -61,10 +61,7 @@ def parse_telemetry(
         notes=conform_notes(notes, "telemetry", sha256, file_name),
         covered=covered_days(pd.DataFrame({"device_id": kept["device_id"], "date": local_day[kept.index]})),
         days=counts_by_day(
-            local_day.mask(table.quarantine.is_misdated()),
-            is_bad,
-            is_duplicate,
-            partition_day(received_at),
+            local_day.mask(table.quarantine.is_misdated()), is_bad, is_duplicate, partition_day(received_at)
         ),
         rows_duplicate=int(is_duplicate.sum()),
         rows_ignored=table.rows_ignored,

@@ -15,14 +15,7 @@ import pandas as pd
 
 from fleet_audit.errors import PermanentError
 from fleet_audit.formats.parsed import RejectedFile
-from fleet_audit.ingest.files import (
-    DAMAGED,
-    QUARANTINE,
-    archived_bytes,
-    parse_inbox_file,
-    parsed_path,
-    write_parsed,
-)
+from fleet_audit.ingest.files import DAMAGED, QUARANTINE, archived_bytes, parse_inbox_file, parsed_path, write_parsed
 from fleet_audit.schema.derive import empty_frame
 from fleet_audit.schema.facts import INGESTED_FILES
 from fleet_audit.schema.model import Table

@@ -69,11 +69,7 @@ def rows_of_files(
 
 
 def items_of_pages(
-    lake: Lake,
-    warehouse: Warehouse,
-    adapter: Adapter,
-    asked: Iterable[tuple[str, dt.datetime]],
-    driver_key: bytes,
+    lake: Lake, warehouse: Warehouse, adapter: Adapter, asked: Iterable[tuple[str, dt.datetime]], driver_key: bytes
 ) -> list[ReceivedRow]:
     """Positions as the API sent them, by device and instant: rows of staging name no page, so it is looked for."""
     found = [_item(lake, warehouse, adapter, device, instant) for device, instant in asked]

@@ -51,12 +51,7 @@ def _lineage(expression: exp.Query, tables: Tables) -> Lineage:
     """Output column -> (relation, column) that its value is computed from, sorted; filters do not count."""
     # untrimmed: the trimmed SELECT of each node is for people to look at and takes 28 times as long (3.2 s)
     nodes = lineage(
-        None,
-        expression,
-        _schema(tables),
-        dialect=DIALECT,
-        trim_selects=False,
-        scope=build_scope(expression),
+        None, expression, _schema(tables), dialect=DIALECT, trim_selects=False, scope=build_scope(expression)
     )
     return {
         name: sorted(

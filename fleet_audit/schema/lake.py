@@ -7,19 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from fleet_audit.schema.model import (
-    Column,
-    Table,
-    date,
-    flag,
-    instant,
-    integer,
-    km,
-    local,
-    percent,
-    real,
-    text,
-)
+from fleet_audit.schema.model import Column, Table, date, flag, instant, integer, km, local, percent, real, text
 
 _ORIGIN = (
     text("file_sha256", "SHA-256 of the file or page that holds the row"),
@@ -156,10 +144,7 @@ PARSED_POSITIONS = Table(
     "parsed",
     "positions",
     "Positions of one telemetry file or API page",
-    (
-        *_POSITION_FACTS,
-        *_ORIGIN,
-    ),
+    (*_POSITION_FACTS, *_ORIGIN),
     key=("file_sha256", "row_number"),
     sort=("device_id", "recorded_at", "row_number"),
 )
@@ -223,10 +208,7 @@ PARSED_COVERAGE = Table(
     "parsed",
     "coverage",
     "Vehicle-days that a file speaks of",
-    (
-        text("owner", "Plate, or device of a telemetry file"),
-        date("date", "Local day"),
-    ),
+    (text("owner", "Plate, or device of a telemetry file"), date("date", "Local day")),
     key=("owner", "date"),
     sort=("owner", "date"),
 )
@@ -380,10 +362,7 @@ ROUNDED_VEHICLES = Table(
     "trips",
     "rounded_vehicles",
     "Vehicles that stop at rounded coordinates: declared runs have an influence on the trips of no other vehicle",
-    (
-        date("date", "Partition: the day whose window this was seen from"),
-        text("plate", "Vehicle"),
-    ),
+    (date("date", "Partition: the day whose window this was seen from"), text("plate", "Vehicle")),
     key=("plate",),
     partition="date",
     sort=("plate",),

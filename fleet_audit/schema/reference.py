@@ -5,20 +5,7 @@ Only columns that a file brings; what the pipeline computes is in `facts`.
 
 from __future__ import annotations
 
-from fleet_audit.schema.model import (
-    Column,
-    Table,
-    Type,
-    brl,
-    date,
-    flag,
-    integer,
-    km,
-    percent,
-    rate,
-    real,
-    text,
-)
+from fleet_audit.schema.model import Column, Table, Type, brl, date, flag, integer, km, percent, rate, real, text
 
 _VALIDITY = (
     date("valid_from", "First local day on which the row holds", nullable=True),
@@ -47,10 +34,7 @@ CARRIERS = Table(
     "ref",
     "carriers",
     "Transport companies",
-    (
-        text("carrier_code", "Carrier"),
-        text("name", "Company name", nullable=True),
-    ),
+    (text("carrier_code", "Carrier"), text("name", "Company name", nullable=True)),
     key=("carrier_code",),
 )
 
@@ -105,11 +89,7 @@ DEVICES = Table(
     "ref",
     "devices",
     "Which telematics device sits in which vehicle, changing at local midnight",
-    (
-        text("device_id", "Device"),
-        text("plate", "Vehicle"),
-        *_VALIDITY,
-    ),
+    (text("device_id", "Device"), text("plate", "Vehicle"), *_VALIDITY),
     key=("device_id", "plate", "valid_from"),
 )
 

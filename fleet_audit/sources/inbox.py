@@ -17,12 +17,7 @@ from fleet_audit.sources.inbox_bucket import InboxBucket
 from fleet_audit.sources.inbox_entry import UnsettledFileError, is_temporary
 from fleet_audit.sources.inbox_folder import InboxFolder
 
-FOLDERS = {
-    "reference": "reference",
-    "visit_reports": "visit_report",
-    "bulletins": "bulletin",
-    "telemetry": "telemetry",
-}
+FOLDERS = {"reference": "reference", "visit_reports": "visit_report", "bulletins": "bulletin", "telemetry": "telemetry"}
 CHUNK_BYTES = 1 << 20
 _SAME_NAME = "has the name of another file once bytes that are not UTF-8 are written out; rename it."
 

@@ -152,12 +152,7 @@ class TelemetryApi:
         return None
 
     def _attempt(
-        self,
-        window_from: dt.datetime,
-        window_to: dt.datetime,
-        attempt: int,
-        deadline: float,
-        known: Collection[str],
+        self, window_from: dt.datetime, window_to: dt.datetime, attempt: int, deadline: float, known: Collection[str]
     ) -> Iterator[Page]:
         names = self.adapter.request
         query: dict[str, str | int] = {

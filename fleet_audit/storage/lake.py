@@ -174,11 +174,7 @@ class Lake(LakeFiles):
         return from_arrow(rows, wanted)
 
     def _read_days(
-        self,
-        table: Table,
-        days: Sequence[dt.date],
-        schema: pa.Schema,
-        filter: pc.Expression | TextFilter | None = None,
+        self, table: Table, days: Sequence[dt.date], schema: pa.Schema, filter: pc.Expression | TextFilter | None = None
     ) -> pa.Table:
         parts = [part for day in days if (part := self._read_day(table, day, schema, filter)) is not None]
         return pa.concat_tables(parts) if parts else schema.empty_table()

@@ -47,10 +47,4 @@ def markdown(frame: pd.DataFrame) -> str:
         ["" if missing else value for value, missing in zip(column.tolist(), column.isna(), strict=True)]
         for _, column in (frame.items() if len(frame) else ())
     ]
-    return "\n".join(
-        [
-            line(frame.columns),
-            line("---" for _ in frame.columns),
-            *map(line, zip(*columns, strict=True)),
-        ]
-    )
+    return "\n".join([line(frame.columns), line("---" for _ in frame.columns), *map(line, zip(*columns, strict=True))])

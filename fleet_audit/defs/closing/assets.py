@@ -116,10 +116,7 @@ def outcomes_of_contests(context: dg.AssetExecutionContext, fleet: FleetResource
     return contest_outcomes(fleet.warehouse(), context.run.run_id)
 
 
-@dg.asset(
-    **daily_arguments(COMPUTED_DAYS, "closing"),
-    deps=[key_of(table) for table in (*FACTS, ADJUSTMENTS)],
-)
+@dg.asset(**daily_arguments(COMPUTED_DAYS, "closing"), deps=[key_of(table) for table in (*FACTS, ADJUSTMENTS)])
 @acts_on_errors
 def computed_days(context: dg.AssetExecutionContext, fleet: FleetResource) -> DayFrames:
     """Record that a day is fully computed, and its input cut-off."""

@@ -101,10 +101,7 @@ def cycle_audit(context: dg.AssetExecutionContext, fleet: FleetResource) -> Iter
 
 @dg.asset(
     **cycle_arguments(facts.CYCLE_INCIDENTS, "cycle"),
-    deps=[
-        key_of(facts.CYCLE_FINDINGS),
-        *cycle_deps(facts.FINDINGS, facts.MATCHES, facts.VEHICLE_DAY_AMOUNTS),
-    ],
+    deps=[key_of(facts.CYCLE_FINDINGS), *cycle_deps(facts.FINDINGS, facts.MATCHES, facts.VEHICLE_DAY_AMOUNTS)],
 )
 @acts_on_errors
 def incidents_of_cycle(context: dg.AssetExecutionContext, fleet: FleetResource) -> DayFrames:

@@ -18,14 +18,7 @@ from fleet_audit.defs.run_tags import TRIGGER_TAG
 from fleet_audit.ingest.incomplete.files import recount_lost_rows
 from fleet_audit.ingest.journal import FOLDER
 from fleet_audit.ingest.journal_repair import repair_journal
-from fleet_audit.ingest.retention import (
-    Expired,
-    expired_pages,
-    expired_staging,
-    months_before,
-    remove,
-    remove_pages,
-)
+from fleet_audit.ingest.retention import Expired, expired_pages, expired_staging, months_before, remove, remove_pages
 from fleet_audit.schema.partition import partition_day
 from fleet_audit.storage.step_errors import acts_on_errors
 

@@ -55,7 +55,7 @@ def inbox_files(context: dg.AssetExecutionContext, fleet: FleetResource) -> dg.M
     if inbox is None:
         _set_version(context, fleet)
         return dg.MaterializeResult(
-            metadata={"note": "No inbox is set (FLEET_INBOX_URL): only what arrived before is used."},
+            metadata={"note": "No inbox is set (FLEET_INBOX_URL): only what arrived before is used."}
         )
     summary = ingest_inbox(
         inbox,
@@ -79,7 +79,7 @@ def inbox_files(context: dg.AssetExecutionContext, fleet: FleetResource) -> dg.M
             "refused_by_reason": _shown(summary.reasons.sort_values(["file_name", "reason_code"]), "nothing"),
             "reports_for_senders": _shown(_reports(files, fleet.lake()), "none"),
             "ignored": list(summary.ignored),
-        },
+        }
     )
 
 

@@ -16,13 +16,7 @@ from fleet_audit.ingest.reference.touched_days import fill_deltas
 from fleet_audit.logic.reference.changes import delta_statement
 from fleet_audit.schema import reference
 from fleet_audit.schema.derive import conform, content_digest, empty_frame
-from fleet_audit.schema.facts import (
-    FIXED_COST_DAYS,
-    INGESTED_FILES,
-    PARAMETER_VERSIONS,
-    REFERENCE_DELTAS,
-    TRIP_COSTS,
-)
+from fleet_audit.schema.facts import FIXED_COST_DAYS, INGESTED_FILES, PARAMETER_VERSIONS, REFERENCE_DELTAS, TRIP_COSTS
 from fleet_audit.storage.output_metadata import markdown
 from fleet_audit.storage.step_errors import acts_on_errors
 

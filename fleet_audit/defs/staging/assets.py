@@ -36,10 +36,7 @@ _BUILD: dict[Table, Callable[[Stage, dt.date], pd.DataFrame]] = {
 
 
 def _staging_asset(table: Table, *deps: dg.AssetKey) -> dg.AssetsDefinition:
-    @dg.asset(
-        **daily_arguments(table, "staging", writes_neighbours=True),
-        deps=[key_of(INGESTED_FILES), *deps],
-    )
+    @dg.asset(**daily_arguments(table, "staging", writes_neighbours=True), deps=[key_of(INGESTED_FILES), *deps])
     @acts_on_errors
     def staging(context: dg.AssetExecutionContext, fleet: FleetResource) -> DayFrames:
         files = ParsedFiles(fleet.lake(), fleet.warehouse(), fleet.settings(), context.log.warning)
@@ -69,8 +66,7 @@ source_notes = _staging_asset(STAGING_NOTES, key_of(STAGING_POSITIONS), key_of(D
 def acceptance(context: dg.AssetExecutionContext, fleet: FleetResource) -> DayFrames:
     """Share of each day's rows that was accepted."""
     return each_day(
-        run_days(context),
-        lambda day: day_acceptance(fleet.warehouse(), day, fleet.parameters(day).day_acceptance_pct),
+        run_days(context), lambda day: day_acceptance(fleet.warehouse(), day, fleet.parameters(day).day_acceptance_pct)
     )
 
 

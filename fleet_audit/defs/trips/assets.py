@@ -78,10 +78,7 @@ def day_windows(
         known.record()
 
 
-@dg.asset(
-    **daily_arguments(TRIPS, "trips"),
-    ins={"windows": dg.AssetIn(key_of(TRIP_WINDOW))},
-)
+@dg.asset(**daily_arguments(TRIPS, "trips"), ins={"windows": dg.AssetIn(key_of(TRIP_WINDOW))})
 @acts_on_errors
 def trips(context: dg.AssetExecutionContext, windows: Days) -> DayFrames:
     """The trips that start on each day."""

@@ -82,12 +82,7 @@ def parse_visit_report(
         notes=conform_notes(notes, "visit_report", sha256, file_name),
         drivers=drivers.as_reference(who),
         covered=_covered(kept, layout),
-        days=counts_by_day(
-            day.mask(quarantine.is_misdated()),
-            quarantine.is_bad,
-            is_duplicate,
-            today,
-        ),
+        days=counts_by_day(day.mask(quarantine.is_misdated()), quarantine.is_bad, is_duplicate, today),
         rows_duplicate=int(is_duplicate.sum()),
         rows_ignored=layout.rows_ignored,
         warnings=(

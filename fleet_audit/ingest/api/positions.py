@@ -209,9 +209,7 @@ class PositionsOfDay:
         for shift in (-2 * weeks, -weeks, weeks):
             is_rolled_over |= (at + shift >= start) & (at + shift < end)
         return np.select(
-            [is_rolled_over, at > latest, (at < start) | (at >= end)],
-            [np.int8(0), np.int8(1), np.int8(2)],
-            np.int8(-1),
+            [is_rolled_over, at > latest, (at < start) | (at >= end)], [np.int8(0), np.int8(1), np.int8(2)], np.int8(-1)
         )
 
     def _roll_overs(self, positions: pa.Table, is_moved: np.ndarray, origin: dict[str, str]) -> pd.DataFrame:

@@ -127,9 +127,6 @@ def record_totals_before(records: Records, days: list[dt.date], tables: list[str
     empty = pd.DataFrame({"operational_date": [day for day in days if day not in set(rows["operational_date"])]})
     rows = pd.concat([rows, empty], ignore_index=True)
     rows = rows.assign(
-        change_run_id=run_id,
-        table_names=[tables] * len(rows),
-        is_rerun=False,
-        updated_at=pd.Timestamp.now("UTC"),
+        change_run_id=run_id, table_names=[tables] * len(rows), is_rerun=False, updated_at=pd.Timestamp.now("UTC")
     )
     records.add(facts.REFERENCE_DELTAS, conform(rows, facts.REFERENCE_DELTAS))

@@ -107,11 +107,7 @@ INBOX_REQUESTS = Table(
     (
         text("file_name", "Path inside the inbox"),
         text("stamp", "Size and times: other ones mean that the file changed"),
-        date(
-            "first_date",
-            "First day asked for; empty when no day was",
-            nullable=True,
-        ),
+        date("first_date", "First day asked for; empty when no day was", nullable=True),
         date("last_date", "Last day asked for", nullable=True),
         instant("requested_at", "When"),
     ),

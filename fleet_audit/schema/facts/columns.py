@@ -7,10 +7,7 @@ from __future__ import annotations
 
 from fleet_audit.schema.model import Column, Table, brl, date, instant, text
 
-TRACE = (
-    text("run_id", "Dagster run that wrote the row"),
-    instant("updated_at", "When it was written"),
-)
+TRACE = (text("run_id", "Dagster run that wrote the row"), instant("updated_at", "When it was written"))
 
 DAY = date("operational_date", "Local day, in the unit's zone, on which it starts (partition)")
 

@@ -49,12 +49,7 @@ _BILLING_KEYS = (
         values=("AGR", "IND"),
         nullable=True,
     ),
-    text(
-        "regime",
-        "Regime of the route, of a service trip whose places name the route",
-        values=REGIMES,
-        nullable=True,
-    ),
+    text("regime", "Regime of the route, of a service trip whose places name the route", values=REGIMES, nullable=True),
 )
 
 TRIP_COSTS = replace(_TRIP_COSTS, columns=(*_TRIP_COSTS.columns, *_BILLING_KEYS))
