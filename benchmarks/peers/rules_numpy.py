@@ -21,7 +21,7 @@ def trips(positions: str, places: str) -> dict:
     keep = ~_repeats(device, seconds) & ~np.isnan(lat)
     device, seconds, lat, lon, odometer = (values[keep] for values in (device, seconds, lat, lon, odometer))
     metres = _steps(lat, lon, slice(None, -1), slice(1, None))
-    keep = ~_outliers(device, seconds, lat, lon, odometer, metres)
+    keep = ~_outliers(device, lat, lon, odometer, metres)
     device, seconds, lat, lon, odometer = (values[keep] for values in (device, seconds, lat, lon, odometer))
     if not keep.all():
         metres = _steps(lat, lon, slice(None, -1), slice(1, None))
@@ -65,7 +65,7 @@ def _steps(lat: np.ndarray, lon: np.ndarray, a: slice | np.ndarray, b: slice | n
     return 2 * EARTH_RADIUS_M * np.arcsin(np.sqrt(chord))
 
 
-def _outliers(device, seconds, lat, lon, odometer, metres) -> np.ndarray:  # type: ignore[no-untyped-def]
+def _outliers(device, lat, lon, odometer, metres) -> np.ndarray:  # type: ignore[no-untyped-def]
     """Points whose neighbours agree while they lie off, and the odometer did not count the way."""
     is_off = np.zeros(len(device), dtype=bool)
     at = np.flatnonzero((metres[:-1] > 150) & (device[:-2] == device[2:])) + 1

@@ -29,7 +29,7 @@ def columns_of_page(payload: bytes, adapter: Adapter) -> tuple[dict[str, pa.Arra
     Arrow reads a page in half of the time of `json.loads`, beside other threads, but refuses all of it for one value
     of another type: then each value is read on its own.
     """
-    table = _read_with_arrow(payload, adapter, _schema(adapter))
+    table = _read_with_arrow(payload, _schema(adapter))
     if table is not None:
         lists = _column_at(table, adapter.items)
         if lists.null_count == 0 and lists.values.null_count == 0:
@@ -65,7 +65,7 @@ def _finished(column: pa.Array, mapped: Field | None) -> pa.Array:
     return pc.utf8_trim_whitespace(pc.replace_substring(pc.fill_null(column, ""), "\x00", ""))
 
 
-def _read_with_arrow(payload: bytes, adapter: Adapter, schema: pa.Schema) -> pa.Table | None:
+def _read_with_arrow(payload: bytes, schema: pa.Schema) -> pa.Table | None:
     """The page as one row of the schema; None when it does not have exactly this form, or is not whole."""
     if payload.lstrip()[:1] != b"{":  # Arrow 26 ends the process with SIGSEGV on a page that is `null`
         return None
