@@ -18,6 +18,7 @@ FIELDS = (
     Field("title", "Título", width=36),
     Field("scope", "Avalia", width=8),
     Field("vehicles", "Veículos", width=10),
+    Field("plates", "Quais", width=14),
     Field("reason_pt", "Por que não foi testada", width=60),
     Field("action", "O que fazer", width=34),
     Field("days", "Dias", width=30),
@@ -41,7 +42,7 @@ _ACTIONS = (  # words of a reason: the first that it has decides
     (("fatura",), "Entregar as faturas do ciclo na pasta de entrada."),
     (("espera ",), "Nada: a regra é testada quando o ciclo termina."),
     (
-        ("cadastr", "calendário", "plano", "coordenadas arredondadas"),
+        ("cadastr", "calendário", "nenhum plano", "finalidade", "coordenadas arredondadas"),
         "Completar o cadastro; o dia é recalculado.",
     ),
     (

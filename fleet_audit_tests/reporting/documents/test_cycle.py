@@ -238,7 +238,7 @@ def test_rules_that_were_not_tested_are_listed_with_the_reason_and_days(frames: 
     cycle = {"operational_date": days[-1], "rule_id": "T05", "scope": "cycle", "source": "P/V+K",
              "reason_pt": "o ciclo não está completo", "cycle_start": CYCLE.start}  # fmt: skip
     made = report(replace(frames, rules_not_tested=build(facts.RULES_NOT_TESTED, [*missing, cycle])))
-    rows = {row[0]: (*row[3:5], row[6]) for row in grid(made, "not_tested").rows}
+    rows = {row[0]: (row[3], row[5], row[7]) for row in grid(made, "not_tested").rows}
     assert rows["D06"] == ("todos", "nenhum boletim cobre o dia", "5 dias, de 16/05/2025 a 20/05/2025")
     assert rows["T05"] == ("todos", "o ciclo não está completo", "o ciclo")
 

@@ -78,18 +78,21 @@ class VehicleNeed:
         return self.asked(context) & self.lacking(context)
 
     def reasons(self, context: Any) -> list[str]:
-        """The reason, with the number of vehicles and the first of them; empty where every vehicle was tested."""
-        plates = sorted(self.untested_plates(context))
+        """The reason of all untested plates."""
+        return self.reasons_of(self.untested_plates(context), context)
+
+    def reasons_of(self, plates: set[str], context: Any) -> list[str]:
+        """The reason, with the number of these plates and the first of them; empty where there are none."""
         if not plates:
             return []
         more = f" e mais {len(plates) - _SHOWN}" if len(plates) > _SHOWN else ""
-        named = ", ".join(plates[:_SHOWN])
+        named = ", ".join(sorted(plates)[:_SHOWN])
         return [f"{_vehicles(len(plates), len(self.asked(context)))} ({named}{more}): {self.reason_pt}"]
 
 
 @dataclass(frozen=True)
 class VehicleNeeds:
-    """Several needs of a vehicle, each with its own reason."""
+    """Several needs of a vehicle, each with its own reason; a vehicle that lacks several has the first."""
 
     needs: tuple[VehicleNeed, ...]
 
@@ -99,7 +102,12 @@ class VehicleNeeds:
 
     def reasons(self, context: Any) -> list[str]:
         """The reasons of the needs that a vehicle lacks."""
-        return [reason for need in self.needs for reason in need.reasons(context)]
+        found, named = list[str](), set[str]()
+        for need in self.needs:
+            plates = need.untested_plates(context) - named
+            found += need.reasons_of(plates, context)
+            named |= plates
+        return found
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ Runs without any trip are in `presence`; the comparison of a cycle (D03) is not 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -24,7 +24,13 @@ from fleet_audit.logic.audit.rules.day.doubt import (
     tolerances_km,
     unpaid_matches,
 )
-from fleet_audit.logic.audit.rules.day.needs import RUNS, TRIPS, VISIBLE_HALTS, plates_with_runs
+from fleet_audit.logic.audit.rules.day.needs import (
+    RUNS,
+    TRIPS,
+    TRUSTED_DEVICE_OF_RUNS,
+    VISIBLE_HALTS,
+    plates_with_runs,
+)
 from fleet_audit.logic.audit.rules.day.unobserved import asleep_km_of_groups, unseen_km_of_groups, unseen_km_together
 from fleet_audit.logic.audit.rules.draft import (
     UNOBSERVED_CONFIDENCE,
@@ -35,7 +41,7 @@ from fleet_audit.logic.audit.rules.draft import (
 )
 from fleet_audit.logic.audit.rules.row_records import Record
 from fleet_audit.logic.audit.rules.rule import Rule
-from fleet_audit.logic.audit.rules.vehicle_need import VehicleNeed
+from fleet_audit.logic.audit.rules.vehicle_need import VehicleNeed, VehicleNeeds
 from fleet_audit.logic.primitives.computed_once import computed_once
 from fleet_audit.logic.primitives.money import to_hundredths
 from fleet_audit.logic.reference.tolerances import allowed_hundredths
@@ -180,10 +186,13 @@ def _groups(context: AuditDay, rule_id: str) -> list[Draft]:
     return drafts
 
 
-def _unproven_plates(context: AuditDay, matches: set[str]) -> set[str]:
-    """Plates of these groups, and those whose device or tracker proves no divergence of their own groups."""
-    unproven = context.groups["match_id"].isin(matches | off_bus_matches(context))
-    return set(context.groups.loc[unproven, "plate"]) | context.plates_with_untrusted_device
+def _none_of(matches: Callable[[AuditDay], set[str]], reason_pt: str) -> VehicleNeed:
+    """A need of a vehicle with runs: that none of its groups is one of these."""
+
+    def plates(context: AuditDay) -> set[str]:
+        return set(context.groups.loc[context.groups["match_id"].isin(matches(context)), "plate"])
+
+    return VehicleNeed(plates_with_runs, plates, reason_pt)
 
 
 def _unseen_fact(unseen: float) -> dict[str, float]:
@@ -259,20 +268,30 @@ def _first_upper(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-_UNPROVEN_ROAD_PT = (
-    "o equipamento tem o relógio fora de hora ou o receptor travado, ficou fora do veículo, o hodômetro dele não "
-    "contou e as posições são raras demais para medir a estrada, ou faltam posições durante uma ata por tempo bastante "
-    "para rodar os km que faltam, e não prova que ela declara km a mais"
+_ON_BOARD = _none_of(off_bus_matches, "o equipamento ficou fora do veículo, e não prova quanto ele andou")
+_SEEN = _none_of(
+    partly_unseen_matches,
+    "faltam posições durante uma ata por tempo bastante para rodar os km que faltam",
 )
-_ROAD_OF_RUNS = VehicleNeed(
-    plates_with_runs,
-    lambda context: _unproven_plates(context, short_path_matches(context) | partly_unseen_matches(context)),
-    _UNPROVEN_ROAD_PT,
+_UNPROVEN_ROAD_PT = "o hodômetro do equipamento não contou e as posições são raras demais para medir a estrada"
+_ROAD_OF_RUNS = VehicleNeeds(
+    (TRUSTED_DEVICE_OF_RUNS, _ON_BOARD, _none_of(short_path_matches, _UNPROVEN_ROAD_PT), _SEEN)
 )
-_ROAD_OF_DAY = VehicleNeed(
-    plates_with_runs,
-    lambda context: _unproven_plates(context, chord_matches(context) | partly_unseen_matches(context)),
-    _UNPROVEN_ROAD_PT,
+_ROAD_OF_DAY = VehicleNeeds((TRUSTED_DEVICE_OF_RUNS, _ON_BOARD, _none_of(chord_matches, _UNPROVEN_ROAD_PT), _SEEN))
+_ROAD_OF_TRIPS = VehicleNeeds(
+    (
+        TRUSTED_DEVICE_OF_RUNS,
+        _ON_BOARD,
+        _none_of(
+            joined_matches,
+            "o equipamento envia posições raras demais para separar a viagem da ata de outro deslocamento",
+        ),
+        _none_of(
+            unpaid_matches,
+            "a finalidade de uma viagem não está comprovada, ou quem declarou a corrida não é a transportadora do "
+            "veículo, e nada prova que a ata declara km a menos",
+        ),
+    )
 )
 
 RULES = (
@@ -342,14 +361,7 @@ RULES = (
             TRIPS,
         ),
         rests_on="PV",
-        vehicle_need=VehicleNeed(
-            plates_with_runs,
-            lambda context: _unproven_plates(context, joined_matches(context) | unpaid_matches(context)),
-            "o equipamento tem o relógio fora de hora ou o receptor travado, ficou fora do veículo, ou envia posições "
-            "raras demais para separar a viagem da ata de outro deslocamento, a finalidade de uma viagem não está "
-            "comprovada, ou quem declarou a corrida não é a transportadora do veículo, e nada prova que a ata declara "
-            "km a menos",
-        ),
+        vehicle_need=_ROAD_OF_TRIPS,
         vehicle_doubt=VISIBLE_HALTS,
     ),
 )

@@ -35,6 +35,10 @@ ODOMETERS_AND_PLACES = Need(
     "nenhum equipamento informou hodômetro e posição no dia",
 )
 UNTRUSTED_PT = "o equipamento tem o relógio fora de hora ou o receptor travado, e não prova quando ou onde ele andou"
+UNPROVEN_TIMES_PT = (
+    "o equipamento envia posições raras demais para mostrar se o relógio dele está certo, e nenhuma ata coincide com "
+    "uma viagem"
+)
 TRUSTED_DEVICE_OF_RUNS = VehicleNeed(
     plates_with_runs,
     lambda context: context.plates_with_untrusted_device,

@@ -21,6 +21,7 @@ from fleet_audit.logic.audit.rules.day.needs import (
     RUNS,
     TRIPS,
     TRUSTED_DEVICE_OF_RUNS,
+    UNPROVEN_TIMES_PT,
     UNTRUSTED_PT,
     VISIBLE_HALTS,
 )
@@ -34,7 +35,7 @@ from fleet_audit.logic.audit.rules.draft import (
     uncertainty_km,
 )
 from fleet_audit.logic.audit.rules.rule import Rule
-from fleet_audit.logic.audit.rules.vehicle_need import VehicleNeed
+from fleet_audit.logic.audit.rules.vehicle_need import VehicleNeed, VehicleNeeds
 from fleet_audit.logic.primitives.computed_once import computed_once
 from fleet_audit.logic.primitives.intervals import intervals
 from fleet_audit.logic.primitives.money import KM, divide_half_up, from_hundredths, to_hundredths
@@ -234,6 +235,10 @@ def _watch(context: AuditDay, runs: pd.DataFrame) -> pd.DataFrame:
 
 
 @computed_once
+def _plates_with_trips(context: AuditDay) -> set[str]:
+    return set(context.trips_of_day["plate"])
+
+
 def plates_with_unproven_times(context: AuditDay) -> set[str]:
     """Plates with positions too rare to show whether their clock is off, of whose runs and service trips none fit.
 
@@ -395,11 +400,11 @@ RULES = (
             TRIPS,
         ),
         rests_on="PVB",
-        vehicle_need=VehicleNeed(
-            lambda context: set(context.trips_of_day["plate"]),
-            lambda context: context.plates_with_untrusted_device | plates_with_unproven_times(context),
-            f"{UNTRUSTED_PT}, ou envia posições raras demais para mostrar se o relógio dele está certo, e nenhuma ata "
-            "coincide com uma viagem",
+        vehicle_need=VehicleNeeds(
+            (
+                VehicleNeed(_plates_with_trips, lambda context: context.plates_with_untrusted_device, UNTRUSTED_PT),
+                VehicleNeed(_plates_with_trips, plates_with_unproven_times, UNPROVEN_TIMES_PT),
+            )
         ),
     ),
 )

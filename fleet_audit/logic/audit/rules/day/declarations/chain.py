@@ -13,12 +13,19 @@ import pandas as pd
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.day.context import AuditDay
 from fleet_audit.logic.audit.rules.day.dwell_odometer import counted_in_dwells
-from fleet_audit.logic.audit.rules.day.needs import OBSERVED, RUNS, VISIBLE_HALTS, plates_with_runs
+from fleet_audit.logic.audit.rules.day.needs import (
+    OBSERVED,
+    RUNS,
+    TRUSTED_DEVICE_OF_RUNS,
+    UNPROVEN_TIMES_PT,
+    VISIBLE_HALTS,
+    plates_with_runs,
+)
 from fleet_audit.logic.audit.rules.day.presence import plates_with_unproven_times, undeclared_trips
 from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, UNOBSERVED_CONFIDENCE, Draft, beyond_doubt
 from fleet_audit.logic.audit.rules.row_records import Record
 from fleet_audit.logic.audit.rules.rule import Need, Rule
-from fleet_audit.logic.audit.rules.vehicle_need import VehicleNeed
+from fleet_audit.logic.audit.rules.vehicle_need import VehicleNeed, VehicleNeeds
 from fleet_audit.logic.audit.written_readings import is_undrivable, with_sound_readings
 from fleet_audit.logic.primitives.computed_once import computed_once
 from fleet_audit.logic.primitives.cycles import ONE_DAY
@@ -134,7 +141,7 @@ def _all_pairs(context: AuditDay) -> pd.DataFrame:
 
 
 def _plates_without_continuous_odometer(context: AuditDay) -> set[str]:
-    """Plates of which a pair of runs of D has no known odometer between, or whose device proves no times.
+    """Plates of which a pair of runs of D has no known odometer between.
 
     Not those of which a reading is too low, which is found without an odometer.
     """
@@ -142,8 +149,7 @@ def _plates_without_continuous_odometer(context: AuditDay) -> set[str]:
     pairs = pairs[pairs["next"].isin(context.runs_of_day["declared_run_id"])]
     is_unknown = pairs["counted_km"].isna() & pairs["measured_km"].notna()
     found = set(pairs.loc[_is_too_low(context, pairs), "plate"])
-    unproven = context.plates_with_untrusted_device | plates_with_unproven_times(context)
-    return (set(pairs.loc[is_unknown, "plate"]) - found) | unproven
+    return set(pairs.loc[is_unknown, "plate"]) - found
 
 
 def _is_too_low(context: AuditDay, pairs: pd.DataFrame) -> pd.Series:
@@ -289,11 +295,17 @@ RULES = (
             OBSERVED,
         ),
         rests_on="PVB",
-        vehicle_need=VehicleNeed(
-            plates_with_runs,
-            _plates_without_continuous_odometer,
-            "o equipamento tem o relógio fora de hora ou não comprovado, ou o receptor travado, ou não informou um "
-            "hodômetro contínuo entre as corridas, e não prova que o KM SAÍDA é alto demais",
+        vehicle_need=VehicleNeeds(
+            (
+                TRUSTED_DEVICE_OF_RUNS,
+                VehicleNeed(plates_with_runs, plates_with_unproven_times, UNPROVEN_TIMES_PT),
+                VehicleNeed(
+                    plates_with_runs,
+                    _plates_without_continuous_odometer,
+                    "o equipamento não informou um hodômetro contínuo entre as corridas, e não prova que o KM SAÍDA é "
+                    "alto demais",
+                ),
+            )
         ),
         vehicle_doubt=VISIBLE_HALTS,
     ),

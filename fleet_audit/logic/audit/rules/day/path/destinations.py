@@ -12,7 +12,7 @@ import pandas as pd
 
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.day.context import AuditDay
-from fleet_audit.logic.audit.rules.day.needs import POSITIONS, RUNS, TRIPS, plates_with_runs
+from fleet_audit.logic.audit.rules.day.needs import POSITIONS, RUNS, TRIPS, UNTRUSTED_PT, plates_with_runs
 from fleet_audit.logic.audit.rules.day.unobserved import unseen_km
 from fleet_audit.logic.audit.rules.draft import (
     GRADE_CONFIDENCE,
@@ -23,7 +23,7 @@ from fleet_audit.logic.audit.rules.draft import (
 )
 from fleet_audit.logic.audit.rules.row_records import Record
 from fleet_audit.logic.audit.rules.rule import Need, Rule
-from fleet_audit.logic.audit.rules.vehicle_need import VehicleNeed
+from fleet_audit.logic.audit.rules.vehicle_need import VehicleNeed, VehicleNeeds
 from fleet_audit.logic.primitives.computed_once import computed_once
 from fleet_audit.logic.primitives.intervals import intervals, overlaps
 from fleet_audit.logic.reference.named_places import places_named_by_runs
@@ -169,9 +169,13 @@ def _plates_unseen_around_runs(context: AuditDay) -> set[str]:
     return {str(draft.plate) for draft, is_seen in _missed_destinations(context) if not is_seen}
 
 
+def _plates_with_unproven_clock(context: AuditDay) -> set[str]:
+    return context.plates_with_doubtful_times | context.plates_with_two_clocks
+
+
 def _plates_without_visible_stops(context: AuditDay) -> set[str]:
     """Plates whose device cannot prove when or where they stopped."""
-    unproven = context.plates_with_doubtful_times | context.plates_with_two_clocks
+    unproven = _plates_with_unproven_clock(context)
     return unproven | context.plates_with_unseen_halts | context.plates_with_device_elsewhere
 
 
@@ -266,12 +270,25 @@ RULES = (
         parameters=("far_from_place_km", "place_search_s", "phantom_observed_pct", "mean_speed_kmh"),
         needs=(RUNS, POSITIONS, Need(lambda context: len(context.reference.pois) > 0, "nenhum local cadastrado")),
         rests_on="P",
-        vehicle_need=VehicleNeed(
-            plates_with_runs,
-            lambda context: _plates_without_visible_stops(context) | _plates_unseen_around_runs(context),
-            "o equipamento tem o relógio fora de hora ou o receptor travado, pode estar fora do veículo ou em outro, "
-            "envia posições raras demais para mostrar uma parada curta, ou não enviou posições em parte da corrida, e "
-            "não prova onde o veículo parou",
+        vehicle_need=VehicleNeeds(
+            (
+                VehicleNeed(plates_with_runs, _plates_with_unproven_clock, UNTRUSTED_PT),
+                VehicleNeed(
+                    plates_with_runs,
+                    lambda context: context.plates_with_device_elsewhere,
+                    "o equipamento pode estar fora do veículo ou em outro, e não prova onde o veículo parou",
+                ),
+                VehicleNeed(
+                    plates_with_runs,
+                    lambda context: context.plates_with_unseen_halts,
+                    "o equipamento envia posições raras demais para mostrar uma parada curta",
+                ),
+                VehicleNeed(
+                    plates_with_runs,
+                    _plates_unseen_around_runs,
+                    "o equipamento não enviou posições em parte da corrida, e não prova onde o veículo parou",
+                ),
+            )
         ),
     ),
 )

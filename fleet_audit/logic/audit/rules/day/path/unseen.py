@@ -11,7 +11,7 @@ import pandas as pd
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.day.context import AuditDay
 from fleet_audit.logic.audit.rules.day.doubt import unseen_declared
-from fleet_audit.logic.audit.rules.day.needs import POSITIONS
+from fleet_audit.logic.audit.rules.day.needs import POSITIONS, UNTRUSTED_PT
 from fleet_audit.logic.audit.rules.day.unobserved import places_apart_m, unseen_km_between
 from fleet_audit.logic.audit.rules.draft import DEVICE_CONFIDENCE, GRADE_CONFIDENCE, UNOBSERVED_CONFIDENCE, Draft
 from fleet_audit.logic.audit.rules.row_records import Record
@@ -425,8 +425,17 @@ RULES = (
             (
                 VehicleNeed(
                     _plates_with_pairs,
-                    lambda context: _doubtful_plates_with_pairs(context) | _plates_with_declared_way(context),
-                    "o equipamento tem o relógio fora de hora, o receptor travado ou o hodômetro de outro veículo, ou "
+                    lambda context: _doubtful_plates_with_pairs(context) & context.plates_with_untrusted_device,
+                    UNTRUSTED_PT,
+                ),
+                VehicleNeed(
+                    _plates_with_pairs,
+                    _doubtful_plates_with_pairs,
+                    "o hodômetro do equipamento é o de outro veículo",
+                ),
+                VehicleNeed(
+                    _plates_with_pairs,
+                    _plates_with_declared_way,
                     "faltam posições em parte de uma corrida, que a ata declara inteira",
                 ),
                 VehicleNeed(
