@@ -36,7 +36,7 @@ def set_up_printing(sheet: Worksheet, fields: Sequence[Field], last_row: int) ->
 def _key_columns(fields: Sequence[Field]) -> tuple[int, int]:
     """First and last column that name the row: plate, with the fleet number beside it, else the first column."""
     names = [entry.name for entry in fields]
-    plate = names.index("plate") if "plate" in names else 0
+    plate = next((column for column, name in enumerate(names) if name in ("plate", "plates")), 0)
     return plate, plate + (names[plate + 1 : plate + 2] == ["fleet_number"])
 
 

@@ -200,6 +200,15 @@ def test_a_list_longer_than_a_sheet_goes_on_in_the_next(frames: Frames) -> None:
     assert {sheet["A1"].value for sheet in read} == {"Data"}
 
 
+@pytest.mark.parametrize(("name", "columns"), [("Viagens", "$D:$E"), ("Incidentes", "$C:$C"), ("Achados", "$D:$D")])
+def test_a_sheet_that_prints_on_several_pages_across_names_the_vehicle_on_each(
+    files: dict[str, bytes], name: str, columns: str
+) -> None:
+    sheet = sheet_of(files["d1.xlsx"], name)
+    assert sheet.page_setup.fitToWidth > 1
+    assert sheet.print_title_cols == columns
+
+
 def test_csv_in_parts_is_the_csv_in_one() -> None:
     rows = [[str(number), "ação"] for number in range(25)]
     assert b"".join(csv_parts(rows, rows_a_part=10)) == texts_csv(rows)
