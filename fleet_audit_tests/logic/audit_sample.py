@@ -107,7 +107,12 @@ REGISTERED = rows(reference.DEVICES, *({"device_id": f"D-{plate}", "plate": plat
 
 def repaired(runs: pd.DataFrame, trips: pd.DataFrame) -> pd.DataFrame:
     """Runs on the day on which they took place."""
-    return repair_dates(runs, trips, SHIFTS, VEHICLES, DEFAULT_PARAMETERS)
+    return repair_dates(runs, trips, SHIFTS, on_their_days(VEHICLES, runs), DEFAULT_PARAMETERS)
+
+
+def on_their_days(vehicles: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
+    """The same vehicles on the DATA of each run."""
+    return pd.concat([vehicles.assign(operational_date=day) for day in sorted({DAY, *runs["declared_date"]})])
 
 
 def audit(trips: list[dict], runs: list[dict], spans: list[dict] | None = None, **changed: object) -> AuditDay:

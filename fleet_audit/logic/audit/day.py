@@ -105,7 +105,11 @@ def day_context(inputs: DayInputs, reference: Reference, parameters: ParameterSe
     """The inputs of the rules of one day: its runs dated and matched, its trips priced."""
     day, trips = inputs.day, inputs.trips
     vehicles = _vehicles(day, trips, inputs.runs, reference)
-    runs = repair_dates(inputs.runs, trips, reference.shifts, vehicles, parameters)
+    written = [
+        _vehicles(each, trips, inputs.runs, reference).assign(operational_date=each)
+        for each in sorted({day, *inputs.runs["declared_date"]})
+    ]
+    runs = repair_dates(inputs.runs, trips, reference.shifts, pd.concat(written), parameters)
     owned = reference.vehicles_on_days(runs["operational_date"].unique())
     runs = with_known_carriers(runs, owned, reference.carrier_codes)
     offsets = minute_offsets(runs, trips, parameters)

@@ -11,6 +11,7 @@ import pandas as pd
 from fleet_audit.logic.audit.matching import half_overlaps
 from fleet_audit.logic.audit.written_readings import READINGS, is_undrivable, with_sound_readings
 from fleet_audit.logic.audit.written_times import shortest_reading
+from fleet_audit.logic.costs.tariffs import with_vehicles
 from fleet_audit.logic.primitives.cycles import as_days, dates
 from fleet_audit.logic.primitives.intervals import intervals, micros, overlaps
 from fleet_audit.logic.primitives.parameters import ParameterSet
@@ -23,7 +24,7 @@ _ROUNDED_KM = 10.0  # who writes multiples of 5 km overlaps the next run by less
 
 
 def repair_dates(
-    runs: pd.DataFrame, trips: pd.DataFrame, shifts: pd.DataFrame, vehicles_zone: pd.DataFrame, parameters: ParameterSet
+    runs: pd.DataFrame, trips: pd.DataFrame, shifts: pd.DataFrame, registered: pd.DataFrame, parameters: ParameterSet
 ) -> pd.DataFrame:
     """The runs with repaired times, operational_date, unit_code and what was decided.
 
@@ -44,10 +45,11 @@ def repair_dates(
         runs: `staging.declared_runs`, times as written.
         trips: trips of the days around, with operational_date.
         shifts: `ref.shifts`.
-        vehicles_zone: plate, unit_code, timezone; a plate that is missing has no unit and America/Sao_Paulo.
+        registered: plate, operational_date, unit_code, timezone of the vehicles on the runs' DATA; one that is missing
+            has no unit and America/Sao_Paulo.
         parameters: those in force on the day.
     """
-    runs = shortest_reading(_placed(runs, vehicles_zone)).assign(is_date_repaired=False)
+    runs = shortest_reading(_placed(runs, registered)).assign(is_date_repaired=False)
     runs["is_night"] = _is_night(runs, shifts, parameters)
     if not runs["is_night"].any():
         return _moved(runs.assign(is_day_uncertain=False), np.zeros(len(runs), dtype=bool))
@@ -105,7 +107,7 @@ def trips_of_next_day(runs: pd.DataFrame, trips: pd.DataFrame, parameters: Param
 
 
 def repair_dates_of_cycle(
-    runs: pd.DataFrame, trips: pd.DataFrame, shifts: pd.DataFrame, vehicles_zone: pd.DataFrame, parameters: ParameterSet
+    runs: pd.DataFrame, trips: pd.DataFrame, shifts: pd.DataFrame, registered: pd.DataFrame, parameters: ParameterSet
 ) -> pd.DataFrame:
     """The cycle's runs with all night runs of one plate and TURNO moved together where that links more of them.
 
@@ -116,10 +118,10 @@ def repair_dates_of_cycle(
         runs: runs of the whole cycle as `repair_dates` or `fact.declared_runs` has them.
         trips: trips of the cycle and of the day after it.
         shifts: `ref.shifts`.
-        vehicles_zone: as in `repair_dates`.
+        registered: as in `repair_dates`.
         parameters: those in force at the end of the cycle.
     """
-    runs = _placed(runs, vehicles_zone)
+    runs = _placed(runs, registered)
     runs["is_night"] = _is_night(runs, shifts, parameters)
     runs["is_date_repaired"] = runs["is_date_repaired"].to_numpy(dtype=bool)
     trips = trips[trips["purpose"] != "yard"].reset_index(drop=True)
@@ -149,12 +151,16 @@ def _on_another_day(runs: pd.DataFrame, away: pd.Timedelta) -> pd.DataFrame:
     return shortest_reading(runs.assign(**moved))
 
 
-def _placed(runs: pd.DataFrame, vehicles_zone: pd.DataFrame) -> pd.DataFrame:
-    vehicles = vehicles_zone.drop_duplicates("plate").set_index("plate")
-    plates = runs["plate"].astype(object)
+def _placed(runs: pd.DataFrame, registered: pd.DataFrame) -> pd.DataFrame:
+    """The runs with the unit and zone of their vehicle on their DATA, whichever day's window they are in.
+
+    By the unit of the window's day a run of the night before a vehicle changed its unit was one of both days, or none.
+    """
+    asked = pd.DataFrame({"plate": runs["plate"].array, "operational_date": runs["declared_date"].array})
+    named = with_vehicles(asked, registered, ["unit_code", "timezone"])
     return runs.reset_index(drop=True).assign(
-        unit_code=plates.map(vehicles["unit_code"].astype(object)).to_numpy(dtype=object),
-        timezone=plates.map(vehicles["timezone"].astype(object)).fillna(DEFAULT_ZONE).to_numpy(dtype=object),
+        unit_code=named["unit_code"].to_numpy(dtype=object),
+        timezone=named["timezone"].fillna(DEFAULT_ZONE).to_numpy(dtype=object),
     )
 
 

@@ -25,6 +25,7 @@ from fleet_audit_tests.logic.audit_sample import (
     at,
     audit,
     found,
+    on_their_days,
     repaired,
     run,
     runs_frame,
@@ -108,7 +109,9 @@ def test_the_next_day_is_a_calendar_day_where_clocks_change() -> None:
         trip_row = trip(
             "T", "0:00", "1:00", day=after, started_at=at(trip_start, after, zone), ended_at=at(trip_end, after, zone)
         )
-        return repair_dates(runs_frame(run_row), trips_frame(trip_row), SHIFTS, vehicles, DEFAULT_PARAMETERS).iloc[0]
+        runs = runs_frame(run_row)
+        registered = on_their_days(vehicles, runs)
+        return repair_dates(runs, trips_frame(trip_row), SHIFTS, registered, DEFAULT_PARAMETERS).iloc[0]
 
     across = moved("01:00", "04:00", "01:00", "04:00")
     assert across["is_date_repaired"]
@@ -355,7 +358,8 @@ def series(nights: int, dated_early: bool) -> tuple[list[dict], list[dict]]:
 def test_a_series_of_nights_moves_together_only_when_that_links_more(dated_early: bool) -> None:
     trips, runs = series(5, dated_early)
     daily = repaired(runs_frame(*runs), trips_frame(*trips))
-    settled = repair_dates_of_cycle(daily, trips_frame(*trips), SHIFTS, VEHICLES, DEFAULT_PARAMETERS)
+    registered = on_their_days(VEHICLES, daily)
+    settled = repair_dates_of_cycle(daily, trips_frame(*trips), SHIFTS, registered, DEFAULT_PARAMETERS)
     assert bool(settled["is_date_repaired"].all()) is dated_early
     assert bool(settled["is_date_repaired"].any()) is dated_early
     links = match(trips_frame(*trips), settled, CONTRACTS, DEFAULT_PARAMETERS).links
@@ -369,7 +373,8 @@ def test_the_day_shift_and_other_plates_do_not_move_with_a_series() -> None:
     runs += [run("day", "08:00", "09:00"), run("other", "00:30", "01:30", plate="BBB2B22", **NIGHT)]
     trips += [trip("day", "08:00", "09:00"), trip("other", "00:30", "01:30", plate="BBB2B22")]
     daily = repaired(runs_frame(*runs), trips_frame(*trips))
-    settled = repair_dates_of_cycle(daily, trips_frame(*trips), SHIFTS, VEHICLES, DEFAULT_PARAMETERS)
+    registered = on_their_days(VEHICLES, daily)
+    settled = repair_dates_of_cycle(daily, trips_frame(*trips), SHIFTS, registered, DEFAULT_PARAMETERS)
     stayed = settled.loc[~settled["is_date_repaired"], "declared_run_id"]
     assert set(stayed) == {"day", "other"}
     assert (settled.loc[settled["plate"] == PLATE, "is_date_repaired"].sum()) == 4

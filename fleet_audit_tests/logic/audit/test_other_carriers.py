@@ -33,6 +33,7 @@ from fleet_audit_tests.logic.audit_sample import (
     DAY,
     OTHER,
     PLATE,
+    SHIFTS,
     ZONE,
     audit,
     costs_frame,
@@ -205,8 +206,8 @@ def test_two_carriers_that_exceed_on_one_vehicle_each_have_a_d02_and_its_amounts
     assert incidents.sum().to_dict() == amounts["disallowed_brl"].to_dict()
 
 
-def sold_bus(day: dt.date, trips: list[dict], runs: list[dict]) -> AuditDay:
-    """A day of a bus of CONLOG that VIASUL has since DAY, watched from end to end."""
+def sold_bus(day: dt.date, trips: list[dict], runs: list[dict], **tables: pd.DataFrame) -> AuditDay:
+    """A day of a bus of CONLOG that VIASUL has since DAY, watched from end to end; `tables` are other reference."""
     vehicle = {"plate": PLATE, "unit_code": "UCP"}
     terms = rows(reference.VEHICLES, {**vehicle, "carrier_code": "CONLOG", "valid_from": "2025-01-01", "valid_to":
                  str(BEFORE)}, {**vehicle, "carrier_code": "VIASUL", "valid_from": str(DAY)})  # fmt: skip
@@ -221,7 +222,7 @@ def sold_bus(day: dt.date, trips: list[dict], runs: list[dict]) -> AuditDay:
         runs_frame(*runs),
         empty_frame(lake.STAGING_NOTES),
     )
-    return day_context(inputs, Reference.of({"vehicles": terms, "units": units}), DEFAULT_PARAMETERS)
+    return day_context(inputs, Reference.of({"vehicles": terms, "units": units} | tables), DEFAULT_PARAMETERS)
 
 
 def test_a_run_of_the_day_before_a_sale_takes_no_trip_of_the_buyers() -> None:
@@ -233,6 +234,16 @@ def test_a_run_of_the_day_before_a_sale_takes_no_trip_of_the_buyers() -> None:
     runs = [run("A", "23:35", "23:58", day=BEFORE), run("B", "00:04", "00:50", carrier_code="VIASUL")]
     held = [held_runs(sold_bus(day, trips, runs)) for day in (BEFORE, DAY)]
     assert [rows_of[["declared_run_id", "reason"]].to_numpy().tolist() for rows_of in held] == [[["A", "phantom"]], []]
+
+
+def test_a_run_of_the_night_before_the_register_has_its_vehicle_is_in_the_groups_of_one_day() -> None:
+    """Its unit, whose shift C passes midnight, was known in the window of the second day alone."""
+    trips = [trip("T", "06:20", "07:00", day=BEFORE), trip("U", "06:00", "06:40")]
+    runs = [run("R", "06:00", "06:40", day=BEFORE, shift_code="C")]
+    later = {"plate": PLATE, "unit_code": "UCP", "carrier_code": "CONLOG", "valid_from": str(DAY)}
+    tables = {"vehicles": rows(reference.VEHICLES, later), "shifts": SHIFTS}
+    groups = [sold_bus(day, trips, runs, **tables).groups for day in (BEFORE, DAY)]
+    assert [[*of_day["declared_run_ids"].explode().dropna()] for of_day in groups] == [["R"], []]
 
 
 @pytest.mark.parametrize(("written", "writer"), [("Via Sul Ltda.", "VIASUL"), ("CONLOG", "CONLOG"), (None, "VIASUL")])

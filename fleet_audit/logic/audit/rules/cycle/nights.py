@@ -19,7 +19,7 @@ def nights_dated_early(context: AuditCycle) -> list[Draft]:
     """D12 of a vehicle and TURNO: more of its night runs have a trip when all are a day later. No km are disputed."""
     if context.runs.empty:
         return []
-    settled = repair_dates_of_cycle(context.runs, context.trips, context.shifts, context.vehicles, context.parameters)
+    settled = repair_dates_of_cycle(context.runs, context.trips, context.shifts, context.registered, context.parameters)
     moved = settled[settled["is_date_repaired"] & ~context.runs["is_date_repaired"].to_numpy(dtype=bool)]
     moved = moved.assign(shift=moved["shift_code"].astype(object).fillna(""))
     return [_draft(context, str(plate), str(shift), runs) for (plate, shift), runs in moved.groupby(["plate", "shift"])]
