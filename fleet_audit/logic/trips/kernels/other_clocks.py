@@ -37,18 +37,16 @@ _WHOLE = 0.8  # share of its movement that a device shows which shows all of it
 
 @njit(cache=True, nogil=True)
 def find_other_clocks(  # type: ignore[no-untyped-def]
-    keys, days, low, high, rank, first, last, device, since_s, until_s, located, offsets, seconds, lat, lon, odometer,
+    track, low, high, rank, first, last, device, since_s, until_s, located, offsets, seconds, lat, lon, odometer,
     gap_note_s, compare_step_s, outlier_m, odometer_slack_km, mean_speed_kmh,
 ):  # fmt: skip
     """Of each day of a device (`low:high` of `located`): what its clock differs by (s), and from which track; NaN, -1.
 
-    `keys`, ascending: the number of the track times `days`, plus that of the local day.
     Only tracks of a lower `rank` in its vehicle (`first:last` of each track) are asked: theirs is the vehicle's clock,
-    and only while both devices are assigned to it (`since_s`, `until_s`). Where the other one shows no movement on the
-    day, those of the window count: a morning's trips are those of the evening before, 12 h later, and of a day on which
-    the first of two trackers was off, 40 of 80 km were lost.
+    and only while both devices are assigned to it (`since_s`, `until_s`). What a device shows along with the other one
+    it does not show a second time: a morning's trips are those of the evening before, 12 h later, and of a day on which
+    the first of two trackers was off, all day or but for a trip of the night, 40 km were lost.
     """
-    track = keys // days
     clock, by = np.full(len(track), np.nan), np.full(len(track), -1)
     is_right = np.zeros(len(track), np.bool_)
     for day in range(len(track)):
@@ -62,19 +60,21 @@ def find_other_clocks(  # type: ignore[no-untyped-def]
             if not len(mine) or not len(theirs):
                 continue
             whole = _within(points_between(located, offsets[own], offsets[own + 1]), seconds, begin, end)
-            same_day = np.searchsorted(keys, keys[day] + (other - own) * days)
-            is_off = same_day == len(keys) or keys[same_day] != keys[day] + (other - own) * days
-            if not is_off:
-                is_off = not count_moving(located[low[same_day] : high[same_day]], seconds, lat, lon)
-            compared = whole if is_off else theirs
-            if company_of(mine, compared, 0.0, seconds, lat, lon, outlier_m)[0] == TOGETHER:
+            if company_of(mine, theirs, 0.0, seconds, lat, lon, outlier_m)[0] == TOGETHER:
                 is_right[day] = True
                 continue
             found_s = _clock_s(mine, theirs, whole, seconds, lat, lon, odometer, gap_note_s, compare_step_s,
                                outlier_m, odometer_slack_km, mean_speed_kmh)  # fmt: skip
-            if not math.isnan(found_s):
-                clock[day], by[day] = found_s, other
-                break
+            if math.isnan(found_s):
+                continue
+            moving = np.array([at for at in range(len(theirs)) if has_moved(theirs, at, seconds, lat, lon)], np.int64)
+            begin, end = seconds[theirs[moving[0]]] + found_s, seconds[theirs[moving[-1]]] + found_s
+            then = _within(mine, seconds, begin, end)
+            if company_of(then, whole, 0.0, seconds, lat, lon, outlier_m)[0] == TOGETHER:
+                is_right[day] = True
+                continue
+            clock[day], by[day] = found_s, other
+            break
     _agree_within_tracks(clock, by, track, low, high, located, offsets, seconds, lat, lon, gap_note_s, compare_step_s,
                          outlier_m)  # fmt: skip
     found = clock.copy()

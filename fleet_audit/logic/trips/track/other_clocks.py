@@ -103,7 +103,7 @@ def _found(
     key = _keys(tracks, tracks.track_of(located), located)
     days, low = np.unique(key, return_index=True)
     clock_s, by = find_other_clocks(
-        days, _DAYS, low, np.append(low[1:], len(located)), vehicles.rank, vehicles.first, vehicles.last,
+        days // _DAYS, low, np.append(low[1:], len(located)), vehicles.rank, vehicles.first, vehicles.last,
         vehicles.device, *tracks.assigned_s, located, tracks.offsets, tracks.seconds, tracks.latitude, tracks.longitude,
         tracks.odometer_km, parameters.gap_note_s, parameters.compare_step_s, parameters.outlier_m,
         parameters.odometer_slack_km, parameters.mean_speed_kmh,

@@ -148,6 +148,19 @@ def test_on_a_day_on_which_one_of_two_devices_is_off_the_other_one_measures_all_
     assert trips["km"].to_list() == pytest.approx([20.0] * 4, abs=0.2)
 
 
+@pytest.mark.parametrize(("first", "second"), [("05:00", "17:00"), ("17:00", "05:00"), ("01:00", "17:00")])
+def test_trips_of_a_day_that_two_devices_show_in_turn_are_all_driven(first: str, second: str) -> None:
+    """Each was off for the other's outing, which is as long as those that both show on the days around: 40 km lost."""
+    both = ("05:00", "17:00")
+    buses = [
+        joined(*[outing(device, at(clock) + 86_400 * day + late, odometer_km=1000.0 + 80 * day)
+                 for day, clocks in enumerate([both, (own,), both]) for clock in clocks])
+        for device, late, own in (("D1", 0, first), ("D2", 7, second))
+    ]  # fmt: skip
+    trips = trips_of(reported(buses), tables=BOTH, day=DAY + dt.timedelta(days=1))
+    assert trips["km"].to_list() == pytest.approx([20.0] * 4, abs=0.6)
+
+
 def test_a_movement_over_midnight_by_another_clock_is_not_driven_on_the_next_day() -> None:
     assert km_of([outing("D1", at("21:30")), outing("D2", at("22:27"))]) == pytest.approx([20.0, 20.0], abs=0.2)
 
