@@ -44,8 +44,6 @@ CAUSES = (
 )
 DECLARED_RUN = Cause("declared_run", ("D08", "T01", "D05", "D11", "D01"), frozenset({"D06"}))
 WHOLE_DAY, WHOLE_CYCLE = "D02", "D03"
-# Causes that no carrier answers for: what they explain takes no points.
-BLAMELESS = frozenset({"own_gap", "clock"})
 _CLOCK_ISSUES = {"clock_shift", "clock_minutes", "gps_week_rollover"}
 _ROOTS = [rule for cause in (*CAUSES, DECLARED_RUN) for rule in cause.roots] + [WHOLE_DAY, WHOLE_CYCLE]
 _RANK = {rule: rank for rank, rule in enumerate(_ROOTS)}
