@@ -19,7 +19,7 @@ from fleet_audit.logic.trips.track.fixes import lost_fixes, place_by_odometer
 from fleet_audit.logic.trips.track.late_rows import without_late_rows
 from fleet_audit.logic.trips.track.readings import without_sentinels
 from fleet_audit.logic.trips.track.rounded_fixes import RoundedCells, coordinate_grid_m, lost_cells
-from fleet_audit.logic.trips.track.time_order import without_rows
+from fleet_audit.logic.trips.track.time_order import parts_of_tracks, without_rows
 from fleet_audit.logic.trips.track.tracks import Tracks
 
 
@@ -48,7 +48,8 @@ class Points:
         """The points of tracks without any known place."""
         size = len(tracks.seconds)
         no = np.zeros(size, dtype=np.bool_)
-        grid_m, rejected = np.zeros(size, dtype=np.float32), rejected_points(tracks, np.zeros(size, dtype=np.int8))
+        nothing = np.empty(0, dtype=np.int64)
+        grid_m, rejected = np.zeros(size, dtype=np.float32), rejected_points(tracks, nothing, nothing)
         return cls(tracks, no, np.full(size, np.nan), no, no, grid_m, RoundedCells.none(), rejected)
 
     @classmethod
@@ -70,38 +71,38 @@ def clean_tracks(tracks: Tracks, places: Places, parameters: ParameterSet) -> Tr
 
 def filter_points(tracks: Tracks, parameters: ParameterSet) -> Points:
     """The accepted points of clean tracks, those without a fix that the odometer places, and the rejected points."""
-    is_fix, is_lost = tracks.is_located, tracks.is_lost
-    unlocated = np.flatnonzero(~is_fix)
-    located = tracks.without(unlocated)
-    reason, is_jump, metres = _filter_located(located, parameters)
-    dropped = np.flatnonzero(reason)
-    rejected = rejected_points(located, reason)
+    is_lost, unlocated = tracks.is_lost, np.flatnonzero(~tracks.is_located)
+    reason, is_jump, metres = _filter_located(tracks, unlocated, parameters)
+    bad = np.flatnonzero(reason)
+    outliers = bad + np.searchsorted(unlocated - np.arange(len(unlocated)), bad, side="right")  # among all points
+    rejected = rejected_points(tracks, outliers, reason[bad])
     if is_lost.any():
-        lost = rejected_points(tracks, np.where(is_lost, point_filter.NO_FIX, point_filter.ACCEPTED).astype(np.int8))
-        rejected = pd.concat([rejected, lost], ignore_index=True)
-    is_jump, metres = without_rows(is_jump, dropped), without_rows(metres, dropped)
+        lost = np.flatnonzero(is_lost)
+        no_fix = rejected_points(tracks, lost, np.full(len(lost), point_filter.NO_FIX))
+        rejected = pd.concat([rejected, no_fix], ignore_index=True)
     is_counted = (is_lost[unlocated] | (tracks.trip_key[unlocated] < 0)) & ~np.isnan(tracks.odometer_km[unlocated])
     candidates = unlocated[is_counted]
     if len(candidates):
         candidates = candidates[tracks.sends_places[tracks.track_of(candidates)]]
-    if not len(candidates):
-        no = np.zeros(len(metres), dtype=np.bool_)
-        cells = RoundedCells.none()
-        return Points.with_places(located.without(dropped), is_jump, metres, no, ~no, cells, rejected, parameters)
-    is_kept_fix, is_candidate = is_fix.copy(), np.zeros(len(is_fix), dtype=np.bool_)
-    is_kept_fix[is_fix], is_candidate[candidates] = reason == point_filter.ACCEPTED, True
-    return _placed(tracks, is_kept_fix, is_candidate, is_jump, metres, rejected, parameters)
+    if len(candidates):
+        return _placed(tracks, outliers, candidates, is_jump, metres, rejected, parameters)
+    points = tracks.without(np.sort(np.concatenate([unlocated, outliers])))
+    is_jump, metres = without_rows(is_jump, bad), without_rows(metres, bad)
+    no = np.zeros(len(metres), dtype=np.bool_)
+    return Points.with_places(points, is_jump, metres, no, ~no, RoundedCells.none(), rejected, parameters)
 
 
 def _placed(
-    tracks: Tracks, is_fix: np.ndarray, is_candidate: np.ndarray, jump: np.ndarray, path: np.ndarray,
+    tracks: Tracks, outliers: np.ndarray, candidates: np.ndarray, jump: np.ndarray, path: np.ndarray,
     rejected: pd.DataFrame, parameters: ParameterSet,
 ) -> Points:  # fmt: skip
-    size = len(tracks.seconds)
+    """The points with the candidates that the odometer places; jump and path are of the located points alone."""
+    size, is_fix = len(tracks.seconds), tracks.is_located.copy()
     latitude, longitude = tracks.latitude.copy(), tracks.longitude.copy()
-    metres, is_jump = np.zeros(size), np.zeros(size, dtype=np.bool_)
+    metres = np.zeros(size)
+    is_jump, is_candidate, is_placed, is_bridged = (np.zeros(size, dtype=np.bool_) for _ in range(4))
     metres[is_fix], is_jump[is_fix] = path, jump
-    is_placed, is_bridged = np.zeros(size, dtype=np.bool_), np.zeros(size, dtype=np.bool_)
+    is_fix[outliers], is_candidate[candidates] = False, True
     place_by_odometer(
         tracks.seconds,
         latitude,
@@ -118,25 +119,29 @@ def _placed(
         is_placed,
         is_bridged,
     )
-    kept = is_fix | is_placed
-    points = replace(tracks, latitude=latitude, longitude=longitude).take(kept)
-    of_steps = (is_jump[kept], metres[kept], is_bridged[kept])
-    cells = lost_cells(tracks, parameters).of_points(kept)
-    return Points.with_places(points, *of_steps, is_fix[kept], cells, rejected, parameters)
+    dropped = np.flatnonzero(~(is_fix | is_placed))
+    points = replace(tracks, latitude=latitude, longitude=longitude).without(dropped)
+    is_jump, is_bridged, is_fix = (without_rows(of, dropped) for of in (is_jump, is_bridged, is_fix))
+    cells, metres = lost_cells(tracks, parameters).without(dropped), without_rows(metres, dropped)
+    return Points.with_places(points, is_jump, metres, is_bridged, is_fix, cells, rejected, parameters)
 
 
-def _filter_located(tracks: Tracks, parameters: ParameterSet) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Reason code of each point, and of the step to it whether it is a jump and its metres."""
-    size = len(tracks.seconds)
+def _filter_located(
+    tracks: Tracks, unlocated: np.ndarray, parameters: ParameterSet
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of each located point its reason code, and of the step to it whether it is a jump and its metres."""
+    offsets = tracks.offsets - np.searchsorted(unlocated, tracks.offsets)
+    columns = map_in_threads(
+        lambda values: without_rows(values, unlocated),
+        (tracks.seconds, tracks.latitude, tracks.longitude, tracks.odometer_km),
+    )
+    size = len(columns[0])
     reason, is_jump, metres = np.zeros(size, dtype=np.int8), np.zeros(size, dtype=np.bool_), np.zeros(size)
 
-    def filter_part(offsets: np.ndarray) -> None:
+    def filter_part(part: np.ndarray) -> None:
         point_filter.filter_points(
-            tracks.seconds,
-            tracks.latitude,
-            tracks.longitude,
-            tracks.odometer_km,
-            offsets,
+            *columns,
+            part,
             parameters.impossible_kmh,
             parameters.outlier_m,
             int(parameters.release_points),
@@ -148,7 +153,7 @@ def _filter_located(tracks: Tracks, parameters: ParameterSet) -> tuple[np.ndarra
             metres,
         )
 
-    map_in_threads(filter_part, tracks.parts())
+    map_in_threads(filter_part, parts_of_tracks(offsets))
     return reason, is_jump, metres
 
 
@@ -182,17 +187,16 @@ def mark_carried(
     )
 
 
-def rejected_points(tracks: Tracks, reason: np.ndarray) -> pd.DataFrame:
-    """The points whose reason code is not 0, as rows of `trips.rejected_points` with their timezone."""
-    bad = np.flatnonzero(reason)
-    owner = tracks.track_of(bad)
+def rejected_points(tracks: Tracks, points: np.ndarray, reason: np.ndarray) -> pd.DataFrame:
+    """These points, with a reason code each, as rows of `trips.rejected_points` with their timezone."""
+    owner = tracks.track_of(points)
     return pd.DataFrame(
         {
             **{name: tracks.index[name].array[owner].to_numpy() for name in ("plate", "device_id", "timezone")},
-            "recorded_at": instants(tracks.seconds[bad]),
-            "latitude": tracks.latitude[bad],
-            "longitude": tracks.longitude[bad],
-            "reason_code": np.array(point_filter.REASONS, dtype=object)[reason[bad]],
+            "recorded_at": instants(tracks.seconds[points]),
+            "latitude": tracks.latitude[points],
+            "longitude": tracks.longitude[points],
+            "reason_code": np.array(point_filter.REASONS, dtype=object)[reason],
         }
     )
 

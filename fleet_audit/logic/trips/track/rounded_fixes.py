@@ -41,12 +41,12 @@ class RoundedCells:
         no = np.empty(0)
         return cls(no.astype(np.int64), no, no, no, no.astype(np.bool_))
 
-    def of_points(self, kept: np.ndarray) -> RoundedCells:
-        """The cells of the points that are kept, with their numbers among these."""
-        is_kept = kept[self.point]
-        number = np.cumsum(kept)[self.point[is_kept]] - 1 if is_kept.any() else self.point[is_kept]
+    def without(self, dropped: np.ndarray) -> RoundedCells:
+        """The cells without those of the points of these numbers, which are in order; numbered without them."""
+        before = np.searchsorted(dropped, self.point)
+        is_kept = np.append(dropped, -1)[before] != self.point
         latitude, longitude, degrees = (each[is_kept] for each in (self.latitude, self.longitude, self.degrees))
-        return RoundedCells(number, latitude, longitude, degrees, self.is_false[is_kept])
+        return RoundedCells((self.point - before)[is_kept], latitude, longitude, degrees, self.is_false[is_kept])
 
 
 def lost_cells(tracks: Tracks, parameters: ParameterSet) -> RoundedCells:

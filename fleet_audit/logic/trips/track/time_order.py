@@ -139,7 +139,9 @@ class TrackOrder:
 
 
 def without_rows(values: np.ndarray, dropped: np.ndarray) -> np.ndarray:
-    """The values without those at these places, which are in order."""
+    """The values without those at these places, which are in order; the same array where there are none."""
+    if len(dropped) == 0:
+        return values
     kept = np.empty(len(values) - len(dropped), values.dtype)
     order_kernels.keep_values(values, dropped, kept)
     return kept

@@ -77,8 +77,8 @@ class Tracks:
     @cached_property
     def sends_places(self) -> np.ndarray:
         """Which tracks have any coordinates, true or false: events without any are no positions."""
-        coordinates = np.append(0, np.cumsum(self.is_located | self.is_lost))
-        sends_places: np.ndarray = np.diff(coordinates[self.offsets]) > 0
+        coordinates = np.flatnonzero(self.is_located | self.is_lost)
+        sends_places: np.ndarray = np.diff(np.searchsorted(coordinates, self.offsets)) > 0
         return sends_places
 
     def take(self, keep: np.ndarray) -> Tracks:
