@@ -114,8 +114,10 @@ def compute_statement(settings: Settings, cycle_text: str, scenario: Scenario, *
         scratch = _computed_elsewhere(settings, stores, cycle, days, scenario)
         again = cycle_rows(scratch.stores().warehouse, days)
         changed = scratch.reference()
-        recomputed = recomputed_amounts(scratch.warehouse(), changed, scratch.parameters, cycle, past=stores.warehouse)
-        current = current_amounts(stores.warehouse, known, installation.parameters, cycle)
+        recomputed = recomputed_amounts(
+            scratch.warehouse(), scratch.stores().lake, changed, scratch.parameters, cycle, past=stores.warehouse
+        )
+        current = current_amounts(stores.warehouse, stores.lake, known, installation.parameters, cycle)
         amounts = amount_differences(current, recomputed)
         warnings = _outdated_days(stores, days)
     else:

@@ -13,6 +13,8 @@ import pandas as pd
 from fleet_audit.closing.contests import reversed_findings
 from fleet_audit.closing.freezing import existing_close
 from fleet_audit.ingest.api.windows import api_gaps
+from fleet_audit.ingest.incomplete.terms import refused_terms
+from fleet_audit.ingest.incomplete.vehicles import refused_vehicles
 from fleet_audit.logic.audit.cycle import find_in_cycle
 from fleet_audit.logic.audit.incomplete import incomplete_sources, low_days
 from fleet_audit.logic.audit.rules.cycle.context import AuditCycle, days_before
@@ -23,6 +25,7 @@ from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.schema import facts
 from fleet_audit.schema.model import Table
+from fleet_audit.storage.lake import Lake
 from fleet_audit.storage.warehouse import Warehouse
 
 Parameters = Callable[[dt.date], ParameterSet]
@@ -44,12 +47,18 @@ AMOUNT_TABLES = {
 
 
 def audited_cycle(
-    warehouse: Warehouse, known: Reference, parameters_on: Parameters, cycle: Cycle, past: Warehouse | None = None
+    warehouse: Warehouse,
+    lake: Lake,
+    known: Reference,
+    parameters_on: Parameters,
+    cycle: Cycle,
+    past: Warehouse | None = None,
 ) -> AuditCycle:
     """The results of the cycle's days as inputs of its rules, as far as its days were run.
 
     Args:
         warehouse: it holds the days of the cycle.
+        lake: it holds the pages of the API of these days.
         known: the reference tables.
         parameters_on: returns the parameters in force on a day.
         cycle: the cycle.
@@ -69,6 +78,8 @@ def audited_cycle(
     findings = with_past(facts.FINDINGS)
     files = warehouse.read_partition(facts.INCOMPLETE_DAYS, days)
     acceptance = warehouse.read_partition(facts.DAY_ACCEPTANCE, days)
+    refused = pd.concat([low_days(acceptance), refused_vehicles(lake, warehouse, known, days)], ignore_index=True)
+    gaps, terms = api_gaps(warehouse, days[0], days[-1]), refused_terms(warehouse, known, days)
     return AuditCycle(
         cycle=cycle,
         day=day,
@@ -88,7 +99,7 @@ def audited_cycle(
         registered=known.vehicles_on_days(each for each in days if each <= day),
         parameters=parameters,
         day_findings=findings[findings["cycle_start"].isna()],
-        incomplete=incomplete_sources(files, api_gaps(warehouse, days[0], days[-1]), low_days(acceptance), acceptance),
+        incomplete=incomplete_sources(files, gaps, refused, acceptance, terms=terms),
         **frames,
     )
 
@@ -143,24 +154,31 @@ def _computed_again(day_amounts: pd.DataFrame, days: set[dt.date], rows: Mapping
 
 
 def recomputed_amounts(
-    warehouse: Warehouse, known: Reference, parameters_on: Parameters, cycle: Cycle, past: Warehouse | None = None
+    warehouse: Warehouse,
+    lake: Lake,
+    known: Reference,
+    parameters_on: Parameters,
+    cycle: Cycle,
+    past: Warehouse | None = None,
 ) -> pd.DataFrame:
     """`cycle_amounts` of the cycle's days, with the findings of its rules computed here instead of read.
 
     The arguments are those of `audited_cycle`.
     """
-    findings = find_in_cycle(audited_cycle(warehouse, known, parameters_on, cycle, past))
+    findings = find_in_cycle(audited_cycle(warehouse, lake, known, parameters_on, cycle, past))
     return cycle_amounts(warehouse, cycle, findings, past)
 
 
-def current_amounts(warehouse: Warehouse, known: Reference, parameters_on: Parameters, cycle: Cycle) -> pd.DataFrame:
+def current_amounts(
+    warehouse: Warehouse, lake: Lake, known: Reference, parameters_on: Parameters, cycle: Cycle
+) -> pd.DataFrame:
     """The four amounts of a cycle as they are: those that its final close froze; of an open cycle, of its days.
 
     The stored rows of an open cycle are as old as the last run of its rules: days may have been computed since then.
     """
     if existing_close(warehouse, cycle.start, "final") is not None:
         return warehouse.read_partition(facts.VEHICLE_CYCLE_AMOUNTS, [cycle.start])
-    return recomputed_amounts(warehouse, known, parameters_on, cycle)
+    return recomputed_amounts(warehouse, lake, known, parameters_on, cycle)
 
 
 def _days_of_cycle_before(cycle: Cycle) -> list[dt.date]:

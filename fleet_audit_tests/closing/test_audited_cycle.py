@@ -26,6 +26,16 @@ CLOSE = {"cycle_start": CYCLE.start, "cycle_end": CYCLE.end, "status": "final", 
          "run_id": "r"}  # fmt: skip
 
 
+class NoPages:
+    """A lake without pages of the API."""
+
+    def modified(self, folder):
+        return {}
+
+
+PAGES = NoPages()
+
+
 class DaysOfCycle:
     """The tables of a cycle's days in memory, as a warehouse returns them; all others are empty."""
 
@@ -45,9 +55,15 @@ class DaysOfCycle:
         return self.read_partition(table, None)
 
     def read(self, sql, values):
-        """The telemetry API answered on every day."""
+        """The telemetry API answered on every day, and no row was refused but those of `refused`, of one file."""
+        if "from ops.rejected_rows\nwhere file_sha256" in sql:
+            columns = ["file_sha256", "file_name", "source_kind", "reason_code", "raw"]
+            return pd.DataFrame(self._frames.get("refused", []), columns=columns, dtype=object)
+        if "ops.rejected_rows" in sql:
+            columns = ["file_sha256", "file_name", "received_at", "first_date", "last_date"]
+            return pd.DataFrame([("f", "f", None, None, None)], columns=columns, dtype=object)
         if "auth.contests" not in sql:
-            return pd.DataFrame({"operational_date": []})
+            return pd.DataFrame({"operational_date": [], "file_sha256": [], "file_name": []}, dtype=object)
         decided = pd.DataFrame(self._contests, columns=["finding_id", "decided_at"])
         return decided.assign(amount="paid_doubtful_brl", decided_at=pd.to_datetime(decided["decided_at"], utc=True))
 
@@ -75,7 +91,7 @@ def test_a_tracker_that_was_moved_shows_against_the_days_before_the_cycle():
     warehouse = DaysOfCycle(trips=trips, trip_costs=context.costs, vehicle_day_coverage=context.coverage)
     vehicle = {"plate": PLATE, "unit_code": "UCP", "carrier_code": "CONLOG", "contract_id": "CT1"}
     known = Reference.of({"vehicles": rows(reference.VEHICLES, vehicle), "contracts": context.contracts})
-    cycle = audited_cycle(warehouse, known, lambda day: DEFAULT_PARAMETERS, CYCLE)
+    cycle = audited_cycle(warehouse, PAGES, known, lambda day: DEFAULT_PARAMETERS, CYCLE)
     assert len(cycle.trips) == len(context.trips)
     found = find_in_cycle(cycle)
     [sentence] = found.loc[found["rule_id"] == "O07", "explanation_pt"]
@@ -94,7 +110,7 @@ def test_the_unit_of_days_that_were_not_run_yet_has_no_finding():
     terms = rows(reference.VEHICLES, now | {"valid_to": dt.date(2025, 6, 10)},
                  now | {"unit_code": "UMS", "valid_from": dt.date(2025, 6, 11)})  # fmt: skip
     known = Reference.of({"vehicles": terms, "contracts": context.contracts})
-    found = find_in_cycle(audited_cycle(warehouse, known, lambda day: DEFAULT_PARAMETERS, CYCLE))
+    found = find_in_cycle(audited_cycle(warehouse, PAGES, known, lambda day: DEFAULT_PARAMETERS, CYCLE))
     assert found.loc[found["rule_id"] == "D03", ["carrier_code", "unit_code"]].to_numpy().tolist() == [
         ["CONLOG", "UCP"]
     ]
@@ -118,8 +134,26 @@ def test_a_day_of_which_half_of_the_positions_was_refused_shows_no_missing_trip(
     vehicle = {"plate": PLATE, "unit_code": "UCP", "carrier_code": "CONLOG", "contract_id": "CT1"}
     known = Reference.of({"vehicles": rows(reference.VEHICLES, vehicle), "contracts": context.contracts,
                           "km_plan": plan})  # fmt: skip
-    found = find_in_cycle(audited_cycle(warehouse, known, lambda day: DEFAULT_PARAMETERS, CYCLE))
+    found = find_in_cycle(audited_cycle(warehouse, PAGES, known, lambda day: DEFAULT_PARAMETERS, CYCLE))
     assert set(found["rule_id"]) & {"T06"} == rules
+
+
+@pytest.mark.parametrize(("refused", "rules"), [(DAYS[20:], set()), (DAYS[:3], {"T06"}), ([], {"T06"})])
+def test_movements_refused_one_by_one_may_be_the_trips_that_are_missing(refused: list[dt.date], rules: set[str]):
+    """Of the last eleven days no trip is known; the report of each day that was read has no movement but a refused one.
+
+    Three of days whose trip is known may be three more trips, and excuse no eleven.
+    """
+    plan = rows(reference.KM_PLAN, {"cycle_start": CYCLE.start, "plate": PLATE, "planned_trips": 31})
+    context = a_cycle(trips=[worked(day) for day in DAYS[:20]])
+    raws = [("f", "f", "visit_report", "bad_time", f"{PLATE},{day:%d/%m/%Y},06:00,99:99") for day in refused]
+    coverage = context.coverage.assign(positions=0, visit_legs=1)
+    warehouse = DaysOfCycle(trips=context.trips, trip_costs=context.costs, vehicle_day_coverage=coverage, refused=raws)
+    vehicle = {"plate": PLATE, "unit_code": "UCP", "carrier_code": "CONLOG", "contract_id": "CT1"}
+    known = Reference.of({"vehicles": rows(reference.VEHICLES, vehicle), "contracts": context.contracts,
+                          "km_plan": plan})  # fmt: skip
+    cycle = audited_cycle(warehouse, PAGES, known, lambda day: DEFAULT_PARAMETERS, CYCLE)
+    assert set(find_in_cycle(cycle)["rule_id"]) & {"T06"} == rules
 
 
 @pytest.mark.parametrize("is_closed", [False, True])
@@ -142,7 +176,7 @@ def test_the_amounts_of_an_open_cycle_are_those_of_its_days_and_not_of_the_last_
                             vehicle_cycle_amounts=stored, cycle_closes=closes)  # fmt: skip
     vehicle = {"plate": PLATE, "unit_code": "UCP", "carrier_code": "CONLOG", "contract_id": "CT1"}
     known = Reference.of({"vehicles": rows(reference.VEHICLES, vehicle), "contracts": context.contracts})
-    made = current_amounts(warehouse, known, lambda day: DEFAULT_PARAMETERS, CYCLE)
+    made = current_amounts(warehouse, PAGES, known, lambda day: DEFAULT_PARAMETERS, CYCLE)
     assert sum_decimal(made["paid_doubtful_brl"]) == Decimal("1.00" if is_closed else "1367.10")
 
 

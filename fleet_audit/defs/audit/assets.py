@@ -11,6 +11,7 @@ from fleet_audit.defs.partitions import daily_backfill, daily_partitions, run_da
 from fleet_audit.defs.resources import FleetResource
 from fleet_audit.defs.tables import computed_parts, each_day_together, key_of, output, selected_outputs
 from fleet_audit.ingest.api.windows import api_gaps
+from fleet_audit.ingest.incomplete.terms import refused_terms
 from fleet_audit.ingest.incomplete.vehicles import refused_vehicles
 from fleet_audit.logic.audit.day import AuditResult
 from fleet_audit.logic.audit.incomplete import incomplete_sources
@@ -113,7 +114,8 @@ def audit(
     reference = fleet.reference()
     refused = refused_vehicles(fleet.lake(), warehouse, reference, read)
     acceptance, vehicles = warehouse.read_partition(DAY_ACCEPTANCE, read), reference.vehicles_on_days(read)
-    incomplete = incomplete_sources(files, gaps, refused, acceptance, vehicles)
+    terms = refused_terms(warehouse, reference, read)
+    incomplete = incomplete_sources(files, gaps, refused, acceptance, vehicles, terms)
     work = StoredDayAudit(windows, legs, spans, dwells, events, health, notes, runs, incomplete, reference)
     not_tested: Counter[str] = Counter()
 

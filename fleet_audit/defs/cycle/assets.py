@@ -86,7 +86,7 @@ def cycle_audit(context: dg.AssetExecutionContext, fleet: FleetResource) -> Iter
 
     def computed() -> Iterator[tuple[dt.date, SimpleNamespace]]:
         for cycle in cycles:
-            audited = audited_cycle(fleet.warehouse(), fleet.reference(), fleet.parameters, cycle)
+            audited = audited_cycle(fleet.warehouse(), fleet.lake(), fleet.reference(), fleet.parameters, cycle)
             found = SimpleNamespace(**{name: _FOUND_BY[name](audited) for name in selected})
             if "segments" in selected and cycle == cycles[-1]:
                 context.add_asset_metadata(

@@ -10,7 +10,9 @@ import pandas as pd
 from fleet_audit.logic.audit.findings import complete
 from fleet_audit.logic.audit.incidents.rows import with_cycle_roots
 from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
+from fleet_audit.logic.audit.rules.draft import Draft
 from fleet_audit.logic.audit.rules.registry import CYCLE_RULES
+from fleet_audit.logic.audit.rules.rule import Rule
 from fleet_audit.logic.devices.calibration import segments
 from fleet_audit.schema.derive import conform
 from fleet_audit.schema.facts import FINDINGS
@@ -22,10 +24,17 @@ def find_in_cycle(context: AuditCycle) -> pd.DataFrame:
     whole, by_carrier = ([rule for rule in rules if rule.is_by_carrier == flag] for flag in (False, True))
     parts = [(context, whole), *((part, by_carrier) for part in context.by_carrier)]
     found = [
-        complete(part, [draft for rule in chosen for draft in rule.find(part)], CYCLE_RULES) for part, chosen in parts
+        complete(part, [draft for rule in chosen for draft in _drafts(rule, part)], CYCLE_RULES)
+        for part, chosen in parts
     ]
     findings = conform(pd.concat(found, ignore_index=True), FINDINGS.untraced).assign(cycle_start=context.cycle.start)
     return with_cycle_roots(context.cycle, findings, context.day_findings)
+
+
+def _drafts(rule: Rule, context: AuditCycle) -> list[Draft]:
+    """What the rule finds, of vehicles that no refused row of a reference table may excuse."""
+    excused = context.plates_with_refused_terms(rule.rests_on)
+    return [draft for draft in rule.find(context) if draft.plate not in excused]
 
 
 def calibration_segments(context: AuditCycle) -> pd.DataFrame:

@@ -5,7 +5,7 @@ Rules are in `rules`; rules that lack their data are listed in `not_tested`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
@@ -38,17 +38,21 @@ def find(context: AuditDay) -> pd.DataFrame:
         for rule in testable
         for draft in rule.find(context)
         if on_gaps[rule.rests_on].isdisjoint(
-            (*draft.trip_ids, *draft.context_trip_ids, *draft.run_ids, *draft.context_run_ids)
+            (draft.plate, *draft.trip_ids, *draft.context_trip_ids, *draft.run_ids, *draft.context_run_ids)
         )
     ]
     return complete(context, drafts, DAY_RULES)
 
 
-def _ids_on_gaps(context: AuditDay, sources: str) -> set[str]:
-    """Ids of the trips and runs that reach into a day of which one of these sources is incomplete."""
+def _ids_on_gaps(context: AuditDay, sources: Sequence[str]) -> set[str]:
+    """Ids of the trips and runs that reach into a day of which one of these sources is incomplete; and plates.
+
+    Those that refused rows of a reference table are about: a finding about a device may name no trip.
+    """
     return {
         *context.trips.loc[context.touches_incomplete(context.trips, sources), "trip_id"],
         *context.runs.loc[context.touches_incomplete(context.runs, sources), "declared_run_id"],
+        *context.plates_with_refused_terms(sources),
     }
 
 

@@ -12,6 +12,7 @@ from fleet_audit.logic.primitives.cycles import as_days
 
 # The letters by which a rule names its sources, of the kinds of `ops.incomplete_days`.
 LETTERS = {"api": "P", "telemetry": "P", "visit_report": "V", "bulletin": "B"}
+SOURCE_LETTERS = frozenset(LETTERS.values())
 _COLUMNS = ["operational_date", "source", "carrier_code", "plate", "reason_pt", "is_of_rows"]
 _LOW_PT = "linhas do dia foram recusadas em excesso"
 _API_PT = "a API de telemetria não respondeu por todo o dia"
@@ -28,8 +29,11 @@ def incomplete_sources(
     refused: pd.DataFrame | None = None,
     acceptance: pd.DataFrame | None = None,
     vehicles: pd.DataFrame | None = None,
+    terms: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
-    """operational_date, source (P, V or B), carrier_code, plate (both empty: all), reason_pt, is_of_rows of such days.
+    """operational_date, source, carrier_code, plate (both empty: all), reason_pt, is_of_rows of such days.
+
+    The source is P, V or B, or a reference table.
 
     is_of_rows: single rows were refused beside accepted ones, not a file. Where less than day_acceptance_pct of a
     day was accepted they weigh as a file does, and those that name no vehicle concern all: an interface that changed at
@@ -44,6 +48,7 @@ def incomplete_sources(
         refused: operational_date, source, plate (empty: none that is known), reason_pt of rows refused one by one.
         acceptance: operational_date, source_kind, is_low of `ops.day_acceptance`.
         vehicles: operational_date, plate of the vehicles of each day.
+        terms: operational_date, source, plate (empty: all), reason_pt of refused rows of reference tables.
     """
     of_files = files[["operational_date", "source", "carrier_code", "reason_pt"]].astype(object)
     plates = files["plates"].astype("str").str.split(",").astype(object).where(files["plates"].notna(), "")
@@ -53,6 +58,8 @@ def incomplete_sources(
     frames = [no_incomplete_days(), of_files, of_api.astype(object)]
     if refused is not None:
         frames.append(_of_rows(refused, _is_low(refused, acceptance), vehicles))
+    if terms is not None:
+        frames.append(terms.astype(object).assign(carrier_code="", is_of_rows=False))
     return pd.concat(frames, ignore_index=True).drop_duplicates(ignore_index=True)
 
 

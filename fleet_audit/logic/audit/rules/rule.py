@@ -6,7 +6,7 @@ in `day.context` and `cycle.context`, its results in `draft`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -47,7 +47,9 @@ class Rule:
         parameters: names of the parameters that decide.
         needs: data without which the rule is not tested.
         rests_on: letters of sources whose absence would be taken for a fact about the carrier: the rule is not tested
-            on a day on which one of them is incomplete. A rule that judges only rows that arrived rests on none.
+            on a day on which one of them is incomplete. A rule that judges only rows that arrived rests on none. Names
+            of reference tables, of which a refused row may excuse whom the rule accuses: it is not tested for the
+            vehicles that such a row is about, on its days, or in a cycle that has any of them.
         vehicle_need: what the rule needs of each vehicle; those that lack it are not tested, the others are.
         vehicle_doubt: what the rule needs of each vehicle to be sure; findings about those that lack it state less.
         is_by_carrier: whether a rule of a cycle judges a vehicle's days of each carrier that it had by themselves; and
@@ -65,7 +67,7 @@ class Rule:
     amount: Amount | None = None
     parameters: tuple[str, ...] = ()
     needs: tuple[Need, ...] = ()
-    rests_on: str = ""
+    rests_on: Sequence[str] = ""
     vehicle_need: MinimumSample | VehicleNeed | VehicleNeeds | None = None
     vehicle_doubt: VehicleDoubt | None = None
     is_by_carrier: bool = False

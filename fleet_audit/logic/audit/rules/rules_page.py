@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 
+from fleet_audit.logic.audit.incomplete import SOURCE_LETTERS
 from fleet_audit.logic.audit.rules.draft import UNSEEN_HALT_CONFIDENCE
 from fleet_audit.logic.audit.rules.registry import RULES
 from fleet_audit.logic.audit.rules.rule import Rule
@@ -17,7 +18,9 @@ _HEAD = """# Rules
 
 Every rule of the audit, generated from the modules of `fleet_audit/logic/audit/rules` by `make docs`: do not edit this
 page. Sources: P positions, V visit report, B bulletin, K contract data; `/` either, `+` both. A rule is not tested on a
-day on which a source that it rests on is incomplete by our own fault; `ops.rules_not_tested` lists it.
+day on which a source that it rests on is incomplete by our own fault; `ops.rules_not_tested` lists it. Of the reference
+tables that it rests on, a refused row beside accepted ones leaves the vehicles untested that it may be about
+([operations.md](operations.md), Days without a source).
 
 Where a vehicle's positions in motion are further apart than `stop_min_s`, a halt that parts two trips may lie between
 two of them. What {doubted} conclude of such a vehicle states a confidence of at most {most}; G08, and D04 of a trip
@@ -44,12 +47,17 @@ def _cells(rule: Rule) -> list[str]:
         rule.version,
         rule.severity,
         rule.sources,
-        rule.rests_on,
+        _rests_on(rule),
         f"`{rule.amount}`" if rule.amount else "",
         parameters,
         rule.title_pt,
         rule.proves_pt,
     ]
+
+
+def _rests_on(rule: Rule) -> str:
+    letters = "".join(name for name in rule.rests_on if name in SOURCE_LETTERS)
+    return ", ".join([*([letters] if letters else []), *(f"`{name}`" for name in rule.rests_on[len(letters) :])])
 
 
 if __name__ == "__main__":

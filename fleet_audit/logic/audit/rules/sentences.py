@@ -6,12 +6,13 @@ Only wording belongs here; each rule decides the content.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 import pandas as pd
 
+_SHOWN_PLATES = 5
 _SWAP = str.maketrans({",": ".", ".": ","})
 
 
@@ -80,3 +81,9 @@ def runs_against(count: int, measured: Decimal) -> str:
 def declares(count: int) -> str:
     """The verb for one run or several."""
     return "declara" if count == 1 else "declaram"
+
+
+def named_vehicles(plates: Sequence[str]) -> str:
+    """A few plates, and how many more: a file that names nothing concerns each vehicle of the fleet."""
+    more = f" e mais {len(plates) - _SHOWN_PLATES}" if len(plates) > _SHOWN_PLATES else ""
+    return f"{'veículo' if len(plates) == 1 else 'veículos'} {', '.join(plates[:_SHOWN_PLATES])}{more}"

@@ -848,10 +848,39 @@ def test_a_refused_visit_report_concerns_days_without_positions_alone() -> None:
     assert not found(replace(context, incomplete=refused, coverage=by_report), "T06")
 
 
-def gaps_of(plate: str, days: Sequence[dt.date], source: str = "P") -> pd.DataFrame:
+def test_positions_refused_one_by_one_concern_days_without_any_other() -> None:
+    """An odometer typed wrongly among a vehicle's positions of a day excuses no missing trip."""
+    plan = [{"cycle_start": CYCLE.start, "plate": PLATE, "planned_km": "900", "planned_trips": 31}]
+    context = a_cycle(trips=[worked(day) for day in DAYS[:20]], plan=plan)
+    refused = gaps_of(PLATE, DAYS[20:], is_of_rows=True)
+    assert found(replace(context, incomplete=refused), "T06")
+    unseen = context.coverage.assign(positions=0, visit_legs=2)
+    assert not found(replace(context, incomplete=refused, coverage=unseen), "T06")
+
+
+@pytest.mark.parametrize(("table", "rules"), [("km_plan", {"T05"}), ("invoices", set()), ("pois", set())])
+def test_a_refused_row_of_a_reference_table_leaves_its_vehicle_untested_and_no_other(table: str, rules: set[str]):
+    """Both made 31 trips of 20 planned; a second row of one of them was refused."""
+    plan = [{"cycle_start": CYCLE.start, "plate": plate, "planned_km": "900", "planned_trips": 20}
+            for plate in (PLATE, OTHER)]  # fmt: skip
+    context = a_cycle(trips=[worked(day, plate=plate) for day in DAYS for plate in (PLATE, OTHER)], plan=plan)
+    refused = gaps_of(PLATE, DAYS[:1], table, reason=f"linhas de {table}.csv foram recusadas")
+    judged = replace(context, incomplete=refused)
+    accused = find_in_cycle(judged)
+    assert set(accused.loc[accused["rule_id"] == "T05", "plate"]) == ({OTHER} if rules else {PLATE, OTHER})
+    named = rules_not_tested(judged, CYCLE_RULES).set_index("rule_id")["reason_pt"]
+    assert rules <= set(named.index[named.str.contains(f"veículo {PLATE}: linhas de {table}.csv foram recusadas")])
+    of_all = replace(context, incomplete=refused.assign(plate=""))
+    assert (find_in_cycle(of_all)["rule_id"] == "T05").sum() == (0 if rules else 2)
+
+
+def gaps_of(
+    plate: str, days: Sequence[dt.date], source: str = "P", *, is_of_rows: bool = False, reason: str = "x"
+) -> pd.DataFrame:
     """Days on which a source is incomplete for a vehicle; for all where the plate is empty."""
     return pd.DataFrame([
-        {"operational_date": day, "source": source, "carrier_code": "", "plate": plate, "reason_pt": "x"}
+        {"operational_date": day, "source": source, "carrier_code": "", "plate": plate, "reason_pt": reason,
+         "is_of_rows": is_of_rows}
         for day in days
     ])  # fmt: skip
 

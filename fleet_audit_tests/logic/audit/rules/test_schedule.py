@@ -7,11 +7,12 @@ import datetime as dt
 import pandas as pd
 import pytest
 
+from fleet_audit.logic.audit.findings import find
 from fleet_audit.logic.audit.not_tested import rules_not_tested
 from fleet_audit.logic.audit.rules.registry import DAY_RULES
 from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.schema import reference
-from fleet_audit_tests.logic.audit_sample import OTHER, PLATE, SHIFTS, audit, devices_of, found, trip
+from fleet_audit_tests.logic.audit_sample import DAY, OTHER, PLATE, SHIFTS, audit, devices_of, found, trip
 from fleet_audit_tests.logic.frames import rows
 
 POIS = rows(
@@ -138,6 +139,22 @@ def test_t04_a_bus_that_serves_on_a_day_of_the_week_that_its_plan_excludes() -> 
         in finding["explanation_pt"]
     )
     assert "segunda, quarta, quinta, sexta, sábado" in finding["explanation_pt"]
+
+
+@pytest.mark.parametrize(("plate", "accused"), [(PLATE, {OTHER}), ("", set()), ("ZZZ9Z99", {PLATE, OTHER})])
+def test_t04_a_refused_row_of_the_plan_may_name_the_day(plate: str, accused: set[str]) -> None:
+    plan = [{"weekdays": "1,3-5", "plate": each} for each in (PLATE, OTHER)]
+    records = [trip(f"T{each}", "06:00", "06:45", plate=each) for each in (PLATE, OTHER)]
+    refused = pd.DataFrame(
+        [(DAY, "km_plan", "", plate, "linhas de km_plan.csv foram recusadas", False)],
+        columns=["operational_date", "source", "carrier_code", "plate", "reason_pt", "is_of_rows"],
+    )
+    context = audit(records, [], reference=registered(SHIFTS, *plan), incomplete=refused)
+    findings = find(context)
+    assert set(findings.loc[findings["rule_id"] == "T04", "plate"]) == accused
+    reasons = rules_not_tested(context, DAY_RULES).set_index("rule_id")["reason_pt"]
+    assert "km_plan.csv" in reasons["T04"]
+    assert "km_plan.csv" not in reasons.get("T03", "")
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,7 @@ def _price(rate: Decimal) -> str:
 RULES = (
     Rule(
         "V02",
-        "4",
+        "5",
         "H",
         "Cobrado em classe mais cara",
         "A fatura cobra o veículo em uma classe que ele não tem no cadastro, por um preço maior do que o dele.",
@@ -121,6 +121,7 @@ RULES = (
                 "nenhum veículo tem classe no cadastro",
             ),
         ),
+        rests_on=("tariffs", "contracts", "vehicles"),
         vehicle_need=VehicleNeed(
             _plates_of_other_classes,
             _plates_without_rate,

@@ -14,7 +14,7 @@ from functools import cached_property, partial
 import numpy as np
 import pandas as pd
 
-from fleet_audit.logic.audit.incomplete import no_incomplete_days
+from fleet_audit.logic.audit.incomplete import SOURCE_LETTERS, no_incomplete_days
 from fleet_audit.logic.audit.repeats import of_another_carrier
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.cycle.carrier_turns import carrier_turns, turn_of
@@ -139,11 +139,25 @@ class AuditCycle(TripAndRunRecords):
         return self.day >= self.cycle.end
 
     def missing_sources(self, sources: Iterable[str]) -> list[str]:
-        """No reasons: incomplete days of a cycle are excluded one by one, not the whole cycle."""
-        del sources
-        return []
+        """Reasons for which refused rows of one of these reference tables may be about every vehicle.
 
-    partly_missing_sources = missing_sources
+        Incomplete days of other sources are excluded one by one, not the whole cycle.
+        """
+        terms = self._refused_terms(sources)
+        return sorted(set(terms.loc[terms["plate"] == "", "reason_pt"]))
+
+    def partly_missing_sources(self, sources: Iterable[str]) -> list[str]:
+        """The same of rows that are about some vehicles, which the reasons name."""
+        terms = self._refused_terms(sources)
+        plates = terms[terms["plate"] != ""].groupby("reason_pt")["plate"].agg(lambda found: sorted(set(found)))
+        return sorted(f"{sentences.named_vehicles(found)}: {reason}" for reason, found in plates.items())
+
+    def plates_with_refused_terms(self, sources: Iterable[str]) -> set[str]:
+        """Plates that refused rows of these reference tables are about on a day of the cycle."""
+        return set(self._refused_terms(sources)["plate"]) - {""}
+
+    def _refused_terms(self, sources: Iterable[str]) -> pd.DataFrame:
+        return self.incomplete[self.incomplete["source"].isin(set(sources) - SOURCE_LETTERS)]
 
     @cached_property
     def is_unobserved(self) -> pd.Series:
@@ -151,15 +165,19 @@ class AuditCycle(TripAndRunRecords):
 
         A vehicle may have driven then, whatever else was seen of it. A gap without a plate is of all vehicles; one of
         positions concerns those that were not observed all day but for gap_note_s: one refused file in which no day is
-        legible left no vehicle's invoice tested. One of visit reports concerns vehicles without positions only.
+        legible left no vehicle's invoice tested. One of visit reports, and one of positions that were refused one by
+        one, concerns vehicles without positions only.
         """
         rows = pd.MultiIndex.from_frame(self.coverage[["operational_date", "plate"]].astype(object))
         has_positions = (self.coverage["positions"] > 0).to_numpy(dtype=bool)
         observed_s = 3600 * self.coverage["observed_h"].astype("float64").fillna(0).to_numpy()
         is_partly_seen = ~has_positions | (observed_s < _DAY_S - self.parameters.gap_note_s)
         flags = np.zeros(len(rows), dtype=bool)
-        for source, is_concerned in (("P", is_partly_seen), ("V", ~has_positions)):
-            gaps = self.incomplete[self.incomplete["source"] == source]
+        is_of_rows = self.incomplete["is_of_rows"].to_numpy(dtype=bool)
+        of_source = {name: self.incomplete["source"].eq(name).to_numpy(dtype=bool) for name in ("P", "V")}
+        parts = ((of_source["P"] & ~is_of_rows, is_partly_seen), (of_source["V"] | of_source["P"], ~has_positions))
+        for is_asked, is_concerned in parts:
+            gaps = self.incomplete[is_asked]
             of_all = gaps.loc[gaps["plate"] == "", "operational_date"]
             own = pd.MultiIndex.from_frame(gaps[["operational_date", "plate"]].astype(object))
             flags |= (rows.isin(own) | rows.get_level_values(0).isin(of_all)) & is_concerned

@@ -54,7 +54,7 @@ def _counted(context: AuditCycle) -> pd.DataFrame:
 RULES = (
     Rule(
         "V05",
-        "3",
+        "4",
         "M",
         "Passageiros acima da lotação, ou sempre lotado",
         "Quase todas as atas do ciclo declaram exatamente a lotação do veículo.",
@@ -68,6 +68,7 @@ RULES = (
                 "nenhuma ata traz QTDE PESSOAS de um veículo de lotação conhecida",
             ),
         ),
+        rests_on=("vehicles",),
         is_by_carrier=True,
     ),
 )

@@ -162,7 +162,7 @@ _PLAN = Need(
 RULES = (
     Rule(
         "T05",
-        "5",
+        "6",
         "M",
         "Mais viagens que o planejado",
         "O veículo fez no ciclo mais viagens de serviço do que o plano prevê.",
@@ -172,12 +172,13 @@ RULES = (
         None,
         ("plan_over_pct",),
         (WHOLE, _PLAN),
+        rests_on=("km_plan",),
         vehicle_need=VehicleNeed(_planned_plates, _perhaps_over, UNPROVEN_PLACE_PT),
         is_by_carrier=True,
     ),
     Rule(
         "T06",
-        "11",
+        "12",
         "H",
         "Menos viagens que o planejado",
         "O veículo fez no ciclo menos viagens de serviço do que o plano prevê.",
@@ -187,6 +188,7 @@ RULES = (
         None,
         ("plan_under_pct",),
         (WHOLE, _PLAN),
+        rests_on=("km_plan", "pois"),
         vehicle_need=VehicleNeeds(
             (
                 VehicleNeed(_planned_plates, _perhaps_under, UNPROVEN_PLACE_PT),

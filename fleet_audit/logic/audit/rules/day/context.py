@@ -15,9 +15,10 @@ import numpy as np
 import pandas as pd
 
 from fleet_audit.logic.audit.clock_offsets import no_clock_offsets, plates_with_suspected_hours
-from fleet_audit.logic.audit.incomplete import no_incomplete_days
+from fleet_audit.logic.audit.incomplete import SOURCE_LETTERS, no_incomplete_days
 from fleet_audit.logic.audit.matching import Matching
 from fleet_audit.logic.audit.repeats import duplicates
+from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.day.dwell_odometer import counted_in_dwells
 from fleet_audit.logic.audit.rules.day.gaps import touches, without_complete
 from fleet_audit.logic.audit.rules.day.observed import observed_time
@@ -49,9 +50,6 @@ from fleet_audit.schema.frames import (
 )
 
 _SECOND_US = 1_000_000
-
-
-_SHOWN_PLATES = 5
 
 
 @dataclass(frozen=True)
@@ -298,7 +296,7 @@ class AuditDay(TripAndRunRecords):
         return sorted(
             {
                 *(f"transportadora {gap.carrier_code}: {gap.reason_pt}" for gap in carriers.itertuples()),
-                *(f"{_vehicles_pt(found)}: {reason}" for reason, found in plates.items()),
+                *(f"{sentences.named_vehicles(found)}: {reason}" for reason, found in plates.items()),
             }
         )
 
@@ -306,6 +304,10 @@ class AuditDay(TripAndRunRecords):
         """Whether each trip or run starts or ends, by its vehicle's clock, on an incomplete day of these sources."""
         gaps = self._gaps[self._gaps["source"].isin(list(sources))]
         return touches(gaps, rows, self._zones_of(rows), self.plates_with_positions)
+
+    def plates_with_refused_terms(self, sources: Iterable[str]) -> set[str]:
+        """Plates that refused rows of these reference tables are about on D."""
+        return set(self._gaps_of_day(set(sources) - SOURCE_LETTERS)["plate"]) - {""}
 
     @cached_property
     def plates_with_refused_positions(self) -> set[str]:
@@ -415,9 +417,3 @@ def moved_km(during: pd.DataFrame, trips: pd.DataFrame) -> np.ndarray:
 def _lasting(frame: pd.DataFrame) -> pd.DataFrame:
     """The intervals, none shorter than a second."""
     return frame.assign(end_us=np.maximum(frame["end_us"], frame["start_us"] + _SECOND_US))
-
-
-def _vehicles_pt(plates: list[str]) -> str:
-    """A few plates, and how many more: a file that names nothing concerns each vehicle of the fleet."""
-    more = f" e mais {len(plates) - _SHOWN_PLATES}" if len(plates) > _SHOWN_PLATES else ""
-    return f"{'veículo' if len(plates) == 1 else 'veículos'} {', '.join(plates[:_SHOWN_PLATES])}{more}"

@@ -297,7 +297,7 @@ _ROAD_OF_TRIPS = VehicleNeeds(
 RULES = (
     Rule(
         "D01",
-        "9",
+        "10",
         "H",
         "Declarado acima do medido, viagem",
         "Um grupo de atas declara mais km do que as viagens medidas no mesmo horário, acima da tolerância.",
@@ -316,12 +316,12 @@ RULES = (
             RUNS,
             TRIPS,
         ),
-        rests_on="PV",
+        rests_on=("P", "V", "contracts"),
         vehicle_need=_ROAD_OF_RUNS,
     ),
     Rule(
         "D02",
-        "11",
+        "12",
         "C",
         "Declarado acima do medido, dia do veículo",
         "A soma do dia do veículo declara mais km do que a medida nas mesmas corridas, acima da tolerância.",
@@ -340,7 +340,7 @@ RULES = (
             RUNS,
             TRIPS,
         ),
-        rests_on="PV",
+        rests_on=("P", "V", "contracts"),
         vehicle_need=_ROAD_OF_DAY,
     ),
     Rule(

@@ -87,7 +87,7 @@ def _continued(context: AuditDay, event: Record) -> str:
 RULES = (
     Rule(
         "O08",
-        "1",
+        "2",
         "H",
         "Hodômetro continua o de outro veículo",
         "O equipamento de um veículo passou a informar o hodômetro de outro, sem troca registrada: o que ele mede "
@@ -105,5 +105,6 @@ RULES = (
                 "só um veículo informou o hodômetro no dia",
             ),
         ),
+        rests_on=("devices",),
     ),
 )

@@ -371,7 +371,7 @@ RULES = (
     ),
     Rule(
         "D06",
-        "14",
+        "15",
         "H",
         "Corrida sem viagem, não verificável",
         "Nenhuma viagem medida corresponde à corrida declarada: ela não pode ser verificada.",
@@ -382,7 +382,7 @@ RULES = (
             RUNS,
             POSITIONS,
         ),
-        rests_on="PV",
+        rests_on=("P", "V", "devices"),
         vehicle_doubt=VISIBLE_HALTS,
     ),
     Rule(

@@ -135,7 +135,7 @@ RULES = (
     ),
     Rule(
         "V05",
-        "2",
+        "3",
         "M",
         "Passageiros acima da lotação, ou sempre lotado",
         "A ata declara mais passageiros do que o veículo tem de lugares.",
@@ -146,6 +146,7 @@ RULES = (
             Need(_has_passengers, "nenhuma ata traz QTDE PESSOAS"),
             Need(lambda context: bool((context.vehicles["seats"] > 0).any()), "nenhum veículo tem lugares no cadastro"),
         ),
+        rests_on=("vehicles",),
     ),
     Rule(
         "V06",

@@ -253,7 +253,7 @@ def _plates_without_others_on_their_routes(context: AuditCycle) -> set[str]:
 RULES = (
     Rule(
         "O07",
-        "4",
+        "5",
         "H",
         "Rastreador se comporta como o de outro veículo",
         "Nos mesmos percursos e turnos, a velocidade em movimento e o tempo parado já não são os do próprio veículo: o "
@@ -273,6 +273,7 @@ RULES = (
                 "nenhuma viagem comparável com o passado do próprio veículo",
             ),
         ),
+        rests_on=("devices",),
         vehicle_need=MinimumSample(
             _past_days_by_plate, "profile_past_days",
             "datas comparáveis antes da semana testada, com o mesmo percurso, turno, motorista, rastreador e intervalo "

@@ -243,7 +243,7 @@ def _missed(context: AuditDay, run: Record, place: Record, last: Record, *, has_
 RULES = (
     Rule(
         "G06",
-        "2",
+        "3",
         "M",
         "Desvio da rota",
         "A viagem foi muito mais longa do que a rota contratada entre os mesmos dois locais.",
@@ -258,10 +258,11 @@ RULES = (
                 "nenhuma rota tem km previstos no cadastro",
             ),
         ),
+        rests_on=("routes",),
     ),
     Rule(
         "G08",
-        "9",
+        "10",
         "H",
         "Destino declarado não visitado",
         "A ata declara a chegada em um local cadastrado em que o veículo não parou.",
@@ -269,7 +270,7 @@ RULES = (
         missed_destinations,
         parameters=("far_from_place_km", "place_search_s", "phantom_observed_pct", "mean_speed_kmh"),
         needs=(RUNS, POSITIONS, Need(lambda context: len(context.reference.pois) > 0, "nenhum local cadastrado")),
-        rests_on="P",
+        rests_on=("P", "pois"),
         vehicle_need=VehicleNeeds(
             (
                 VehicleNeed(plates_with_runs, _plates_with_unproven_clock, UNTRUSTED_PT),

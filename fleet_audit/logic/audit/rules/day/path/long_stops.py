@@ -59,7 +59,7 @@ def _where(leg: Record) -> str:
 RULES = (
     Rule(
         "G07",
-        "1",
+        "2",
         "L",
         "Parada longa em local desconhecido",
         "O veículo ficou parado por longo tempo fora de qualquer local cadastrado.",
@@ -67,6 +67,6 @@ RULES = (
         long_unknown_stops,
         parameters=("long_stop_s",),
         needs=(Need(lambda context: len(context.legs_of_day) > 0, "nenhum movimento medido no dia"),),
-        rests_on="PV",
+        rests_on=("P", "V", "pois"),
     ),
 )

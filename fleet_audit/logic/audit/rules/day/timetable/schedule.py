@@ -194,7 +194,7 @@ def _unplanned(context: AuditDay, plate: str, trips: list[Record], named: frozen
 RULES = (
     Rule(
         "T03",
-        "4",
+        "5",
         "M",
         "Serviço fora de todos os turnos",
         "A viagem de serviço chega ao local de trabalho, ou sai dele, fora da tolerância de todos os turnos.",
@@ -202,10 +202,11 @@ RULES = (
         outside_every_shift,
         parameters=("shift_tolerance_min",),
         needs=(TRIPS, Need(lambda context: len(context.reference.shifts) > 0, "nenhum turno cadastrado")),
+        rests_on=("shifts",),
     ),
     Rule(
         "T04",
-        "2",
+        "3",
         "M",
         "Serviço em dia fora do plano",
         "O veículo fez viagens de serviço em um dia da semana que o plano do ciclo não prevê para ele.",
@@ -216,5 +217,6 @@ RULES = (
             TRIPS,
             Need(lambda context: len(_named_weekdays(context)) > 0, "nenhum plano com dias da semana para o ciclo"),
         ),
+        rests_on=("km_plan",),
     ),
 )
