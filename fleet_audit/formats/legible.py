@@ -24,6 +24,7 @@ from fleet_audit.formats.parsed import Limits, RejectedFile
 from fleet_audit.formats.plates import normalised
 from fleet_audit.formats.table.cells import read_cells
 from fleet_audit.formats.workbook.worksheets import is_workbook
+from fleet_audit.logic.primitives.identity import fold
 from fleet_audit.schema.partition import PARTITION_ZONE
 
 BETWEEN_CELLS = r"[,;|\t]"
@@ -33,6 +34,7 @@ _EPOCH = r"^1[0-9]{9}(?:[0-9]{3})?$"  # seconds or milliseconds since 1970, of 2
 _BEYOND_SECONDS = r"(:[0-9]{2})(?:[.,][0-9]+)?(?: ?[aApP][.]?[mM][.]?)?$"
 _EPOCH_DAYS = 62  # before the arrival: other numbers look alike, and positions count up to two months back
 _SPREAD_DAYS = 31  # between the days of one row: driven, received, issued at the end of a month
+_NO_CARRIERS: Mapping[str, str] = {}
 _MOST_MEMBERS = 100  # of a ZIP archive: a bundle of a month has one file per day
 
 
@@ -45,15 +47,24 @@ class LegibleText:
         unnamed: days of rows like these that hold no known name: of a spoilt id, a number of the fleet.
         days: days of all rows, none after the arrival.
         names: known names of all rows.
+        carriers: codes of the carriers that its cells name.
     """
 
     named: frozenset[tuple[dt.date, str]] = frozenset()
     unnamed: frozenset[dt.date] = frozenset()
     days: frozenset[dt.date] = frozenset()
     names: frozenset[str] = frozenset()
+    carriers: frozenset[str] = frozenset()
 
 
-def read_legible(kind: str, content: bytes, today: dt.date, limits: Limits, known: Mapping[str, str]) -> LegibleText:
+def read_legible(
+    kind: str,
+    content: bytes,
+    today: dt.date,
+    limits: Limits,
+    known: Mapping[str, str],
+    carriers: Mapping[str, str] = _NO_CARRIERS,
+) -> LegibleText:
     """The days and known names of a file, by all days and the first name of each row.
 
     Of several days of a row none shows which one is driven: the first may be that of issue or receipt. Those more than
@@ -67,6 +78,7 @@ def read_legible(kind: str, content: bytes, today: dt.date, limits: Limits, know
         content: the bytes as received; today: the day on which they arrived.
         limits: largest size; a larger file has nothing legible.
         known: spelling → name: device ids, or plates without separators in either form.
+        carriers: folded code or name → code of each carrier.
     """
     cells = _cells(content, limits)
     spelled = cells["value"] if kind == "telemetry" else _plates(cells["value"])
@@ -85,6 +97,7 @@ def read_legible(kind: str, content: bytes, today: dt.date, limits: Limits, know
         frozenset(unnamed["date"].dt.date),
         frozenset(dated["date"].dt.date),
         frozenset(named["name"]),
+        frozenset(carriers[one] for one in map(fold, cells["value"].unique() if carriers else ()) if one in carriers),
     )
 
 

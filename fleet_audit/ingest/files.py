@@ -72,13 +72,18 @@ def days_of_inbox_file(file: InboxFile, content: bytes, settings: Settings, now:
 
 
 def legible_text(
-    kind: str, content: bytes, settings: Settings, received_at: dt.datetime, known: Mapping[str, str]
+    kind: str,
+    content: bytes,
+    settings: Settings,
+    received_at: dt.datetime,
+    known: Mapping[str, str],
+    carriers: Mapping[str, str],
 ) -> LegibleText:
     """Days and names of a file of which nothing is accepted; arguments as of `read_legible`. Raises nothing."""
     today = partition_day(received_at)
     try:
         with _refusing_unforeseen():
-            return read_legible(kind, content, today, file_limits(settings), known)
+            return read_legible(kind, content, today, file_limits(settings), known, carriers)
     except RejectedFile:
         return LegibleText()
 

@@ -73,7 +73,7 @@ def days_of_file(
 def _refused_days(
     file: InboxFile, content: bytes, settings: Settings, now: dt.datetime, *, is_refused: bool
 ) -> FileDays:
-    days = {*dates_in_name(file.name), *legible_text(file.kind, content, settings, now, {}).days}
+    days = {*dates_in_name(file.name), *legible_text(file.kind, content, settings, now, {}, {}).days}
     return FileDays(frozenset(days), spans_of(days), is_refused)
 
 

@@ -24,6 +24,7 @@ from fleet_audit.ingest.incomplete.days import (
     refusal_pt,
     stated_days,
 )
+from fleet_audit.logic.primitives.identity import fold
 from fleet_audit.logic.reference.plate_forms import registered_forms
 from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.logic.reference.validity import valid_on
@@ -62,9 +63,13 @@ def refused_vehicle_days(stores: Stores, reference: Reference, days: Sequence[dt
     """
     plates = {plate: plate for plate in reference.vehicles["plate"]} | registered_forms(reference.vehicles)
     devices = {device: device for device in reference.devices["device_id"].astype(str)}
+    named = reference.carriers[["carrier_code", "name"]].dropna()
+    carriers = {fold(name): code for code, name in named.itertuples(index=False)}
+    carriers |= {fold(code): code for code in reference.carrier_codes}
     found: dict[tuple[dt.date, str, str], tuple[str, set[str]]] = {}
     for file in _unaccepted(stores.warehouse, min(days)).itertuples():
-        text = _text(stores, file, devices if file.kind == "telemetry" else plates)
+        known = devices if file.kind == "telemetry" else plates
+        text = _text(stores, file, known, carriers if file.kind == "bulletin" else {})
         for day in sorted(_days(file, text, stores.settings).intersection(days)):
             concerned = _plates(file, text, reference, day)
             if concerned is not None:
@@ -88,7 +93,7 @@ def refused_files(stores: Stores, first: dt.date, last: dt.date) -> pd.DataFrame
     rows = _unaccepted(stores.warehouse, first)
     touches = []
     for file in rows.itertuples():
-        text = _text(stores, file, {})
+        text = _text(stores, file, {}, {})
         touches.append(any(first <= day <= last for day in _days(file, text, stores.settings)))
     columns = ["file_sha256", "file_name", "kind", "received_at", "archive_path", "reason_code", "size_bytes"]
     return rows.loc[np.array(touches, dtype=bool), columns]
@@ -98,7 +103,7 @@ def _unaccepted(warehouse: Warehouse, since: dt.date) -> pd.DataFrame:
     return warehouse.read(_REFUSED, {"since": since})
 
 
-def _text(stores: Stores, file: Any, known: Mapping[str, str]) -> LegibleText:
+def _text(stores: Stores, file: Any, known: Mapping[str, str], carriers: Mapping[str, str]) -> LegibleText:
     """What is legible of a file; nothing where the archive does not have its bytes."""
     path, sha256 = file.archive_path, file.file_sha256
     if pd.isna(path) or file.size_bytes > file_limits(stores.settings).max_bytes:
@@ -107,7 +112,7 @@ def _text(stores: Stores, file: Any, known: Mapping[str, str]) -> LegibleText:
         content = archived_bytes(stores.lake, path, sha256)
     except PermanentError:
         return LegibleText()
-    return legible_text(file.kind, content, stores.settings, file.received_at, known)
+    return legible_text(file.kind, content, stores.settings, file.received_at, known, carriers)
 
 
 def _days(file: Any, text: LegibleText, settings: Settings) -> set[dt.date]:
@@ -124,18 +129,35 @@ def _plates(file: Any, text: LegibleText, reference: Reference, day: dt.date) ->
     """Plates that a file concerns on one of its days; an empty set for all as one, None for no vehicle.
 
     Runs and movements that were refused one by one concern the vehicles that they name only; an id of telemetry may be
-    refused because a spreadsheet spoilt it.
+    refused because a spreadsheet spoilt it. What a bulletin names illegibly is of the carriers that it is of.
     """
-    valid = set(reference.vehicles_on(day)["plate"])
+    vehicles = reference.vehicles_on(day)
+    valid = set(vehicles["plate"])
     is_of_rows = file.status == "partial" and file.kind != "telemetry"
+    own = _plates_of_carriers(vehicles, text) if file.kind == "bulletin" else set()
     if day in text.unnamed and not is_of_rows:
-        return valid or None
+        return own or valid or None
     names = {name for date, name in text.named if date == day} or set(text.names)
     if not names and is_of_rows:
         return None
+    if not names and own:
+        return own
     if not names:
         return set() if stated_days(file) or text.days else valid or None
     if file.kind == "telemetry":
         devices = valid_on(reference.devices, day)
         names = set(devices.loc[devices["device_id"].astype(str).isin(list(names)), "plate"])
     return valid & names or None
+
+
+def _plates_of_carriers(vehicles: pd.DataFrame, text: LegibleText) -> set[str]:
+    """The vehicles of the carriers whose bulletin it is: those that its cells name, and those of the plates in it.
+
+    One plate of no vehicle in a refused bulletin left the runs of every carrier untested (D07, D10). A code of one
+    letter or of digits may be a shift or a number of the bulletin, and alone names nobody.
+    """
+    if not text.names and all(len(code) == 1 or code.isdigit() for code in text.carriers):
+        return set()
+    of_plates = vehicles.loc[vehicles["plate"].isin(list(text.names)), "carrier_code"]
+    carriers = {*text.carriers, *of_plates.dropna()}
+    return set(vehicles.loc[vehicles["carrier_code"].isin(list(carriers)), "plate"])

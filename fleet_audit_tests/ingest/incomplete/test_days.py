@@ -8,6 +8,7 @@ import io
 import json
 import zipfile
 
+import pandas as pd
 import pytest
 
 from fleet_audit.ingest.api.pages import archive_page
@@ -23,6 +24,7 @@ from fleet_audit_tests.integration.small_fleet import (
     DEVICES,
     PAID,
     SEEN_TWICE,
+    WITHOUT_TARIFF,
     bulletin,
     drive,
     run_row,
@@ -32,6 +34,8 @@ from fleet_audit_tests.integration.small_fleet import (
 )
 from fleet_audit_tests.logic.frames import rows as rows_of
 
+EACH = ",".join(DEVICES)
+OF_UM = ",".join(plate for plate in DEVICES if plate != WITHOUT_TARIFF)
 ROW = run_row(1, PAID, "06:30", "06:45", 11)
 NEXT = DAY + dt.timedelta(days=1)
 
@@ -197,6 +201,32 @@ def test_rows_whose_vehicle_cannot_be_read_concern_each_vehicle_on_their_days(ar
         arrivals.read()
         found = [[row["plates"] for row in _rows(arrivals, day) if row["file_name"]] for day in (DAY, NEXT)]
         assert found == [[None], [None]]
+
+
+@pytest.mark.parametrize(
+    ("rows", "concerned"),
+    [
+        ([(PAID, "UM"), ("ZZZ9Z99", "UM")], OF_UM),
+        ([(PAID, ""), ("ZZZ9Z99", "")], OF_UM),
+        ([("ZZZ9Z99", "Transportadora UM")], OF_UM),
+        ([(PAID, "UM"), ("ZZZ9Z99", "DOIS")], EACH),
+        ([("ZZZ9Z99", "TRES")], None),
+        ([("ZZZ9Z99", "")], None),
+    ],
+    ids=["by code", "by its plates", "by name", "of two carriers", "of none that is known", "by the code of a shift"],
+)
+def test_a_plate_of_no_vehicle_in_a_refused_bulletin_concerns_the_carriers_that_it_names(arrivals, rows, concerned):
+    """Of two carriers' vehicles; a third one's code is that of a shift. The bulletin has a column twice."""
+    vehicles = arrivals.warehouse.read_table(reference_schema.VEHICLES)
+    is_other = vehicles["plate"] == WITHOUT_TARIFF
+    vehicles["carrier_code"] = vehicles["carrier_code"].mask(is_other, "DOIS")
+    arrivals.warehouse.replace_table(reference_schema.VEHICLES, vehicles)
+    carriers = pd.DataFrame({"carrier_code": ["UM", "DOIS", "A"], "name": ["Transportadora Um", "Dois", "Três"]})
+    arrivals.warehouse.replace_table(reference_schema.CARRIERS, carriers)
+    written = [run_row(1, plate, "06:30", "06:45", 11).removesuffix("UM") + carrier for plate, carrier in rows]
+    arrivals.drop("bulletins/um.csv", bulletin(*written).replace(b"QTDE PESSOAS", b"PLACA"))
+    arrivals.read()
+    assert [row["plates"] for row in _rows(arrivals, DAY) if row["file_name"]] == [concerned]
 
 
 def test_a_file_in_which_nothing_is_legible_concerns_each_vehicle_in_the_late_window_before_its_arrival(arrivals):
