@@ -129,19 +129,28 @@ class Transport:
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """Seconds of `Retry-After`, a number or an HTTP date; None without one."""
+    """Seconds of `Retry-After`, a number or an HTTP date; None without one.
+
+    A date is by the server's clock, which `Date` shows: one 5 h behind made a pause of 30 s none at all.
+    """
     text = headers.get("Retry-After", "").strip()
     if not text:
         return None
     if text.isascii() and text.isdigit():
         return float(text[:9])
+    until = _http_date(text)
+    if until is None:
+        return None
+    now = _http_date(headers.get("Date", "")) or datetime.now(UTC)
+    return max(0.0, (until - now).total_seconds())
+
+
+def _http_date(text: str) -> datetime | None:
     try:
-        until = email.utils.parsedate_to_datetime(text)
+        date = email.utils.parsedate_to_datetime(text)
     except ValueError:
         return None
-    if until.tzinfo is None:
-        until = until.replace(tzinfo=UTC)
-    return max(0.0, (until - datetime.now(UTC)).total_seconds())
+    return date if date.tzinfo is not None else date.replace(tzinfo=UTC)
 
 
 class _Session(requests.Session):

@@ -135,6 +135,14 @@ def test_retry_after_may_be_a_date(days: int) -> None:
     assert waits == pytest.approx(max(0, days) * 86_400, abs=60)
 
 
+@pytest.mark.parametrize("hours", [-5, 5])
+def test_retry_after_is_by_the_clock_of_the_server(hours: int) -> None:
+    now = dt.datetime.now(dt.UTC) + dt.timedelta(hours=hours)
+    headers = {"Date": now, "Retry-After": now + dt.timedelta(seconds=30)}
+    shown = {name: email.utils.format_datetime(at, usegmt=True) for name, at in headers.items()}
+    assert api_transport.retry_after_s(shown) == 30
+
+
 @pytest.mark.parametrize("cursor", ["c{}", '["/",{}]', "a&b={}"], ids=["plain", "escaped in JSON", "as Go escapes it"])
 def test_a_window_that_never_ends_is_found_out(cursor: str) -> None:
     """The same rows for ever, each time with another cursor."""
