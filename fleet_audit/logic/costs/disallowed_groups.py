@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from fleet_audit.logic.costs.waterfall import VEHICLE, CycleFacts, uncounted_groups
+from fleet_audit.logic.costs.waterfall import VEHICLE, CycleFacts, findings_of_groups, uncounted_groups
 from fleet_audit.logic.primitives.money import BRL, KM, from_hundredths
 
 _OWN, _OF_DAY, _OF_CYCLE = range(3)  # what is nearest to the group explains it
@@ -40,7 +40,8 @@ def disallowed_groups(rows: pd.DataFrame, facts: CycleFacts) -> pd.DataFrame:
 
 def _explanations(groups: pd.DataFrame, facts: CycleFacts) -> pd.DataFrame:
     """match_id, finding_id and near: its own finding with most R$, else its day's, else its cycle's."""
-    found = facts.findings[(facts.findings["status"] == "open") & (facts.findings["amount"] == "disallowed_brl")]
+    found = findings_of_groups(facts)
+    found = found[(found["status"] == "open") & (found["amount"] == "disallowed_brl")]
     keys = ["match_id", "operational_date", *VEHICLE]
     found = found.assign(carrier_code=found["carrier_code"].fillna(""))
     of_day, of_cycle = found[found["rule_id"] == "D02"], found[found["rule_id"] == "D03"]

@@ -92,6 +92,12 @@ def linked_repeats(findings: pd.DataFrame, matches: pd.DataFrame) -> pd.DataFram
     return findings[is_repeat].drop_duplicates("declared_run_id")
 
 
+def findings_of_groups(facts: CycleFacts) -> pd.DataFrame:
+    """The findings but those of linked repeats (D08): they name the trip of a group of whose km they are no part."""
+    repeats = linked_repeats(facts.findings, facts.matches)["declared_run_id"]
+    return facts.findings[(facts.findings["rule_id"] != "D08") | ~facts.findings["declared_run_id"].isin(repeats)]
+
+
 def _group_rows(
     groups: pd.DataFrame, runs: pd.DataFrame, members: pd.DataFrame, paid: pd.DataFrame, facts: CycleFacts
 ) -> pd.DataFrame:
@@ -123,7 +129,7 @@ def _group_rows(
         {
             **{name: groups[name] for name in _GROUP},
             "trip_id": None,
-            "line": _group_lines(groups, [runs, members], has_trips, declared - admitted, facts.findings),
+            "line": _group_lines(groups, [runs, members], has_trips, declared - admitted, findings_of_groups(facts)),
             "declared_cents": declared,
             "admitted_cents": admitted,
             "declared_km": groups["declared_km"],

@@ -245,7 +245,7 @@ def test_a_cycle_of_one_carrier_disallows_nothing_of_another_that_had_the_vehicl
 def test_a_run_declared_twice_is_disallowed_whole_beside_its_groups_difference() -> None:
     """Its km are in no group: the waterfall and the cycle's amounts once held nothing of it."""
     trips, costs = [trip(0, "C1", "service", 1000)], [cost(0, 1000, 50_000)]
-    twice = {**finding("D08", "disallowed_brl", "PC1", None, "r1"), "carrier_code": "C1", "km_at_stake": D(12),
+    twice = {**finding("D08", "disallowed_brl", "PC1", "t0", "r1"), "carrier_code": "C1", "km_at_stake": D(12),
              "brl_at_stake": D("60.00")}  # fmt: skip
     matches = [{**match(0, "C1", ["t0"], ["r0", "r1"], 11), "measured_km": D(10), "difference_km": D(1)}]
     (row,) = waterfall(waterfall_rows(facts_of(trips, costs, matches, [], [twice]))).to_dict("records")
@@ -255,6 +255,22 @@ def test_a_run_declared_twice_is_disallowed_whole_beside_its_groups_difference()
     (row,) = waterfall(waterfall_rows(facts_of(trips, costs, matches, [], [excepted]))).to_dict("records")
     amounts = [row[f"{name}_brl"] for name in ("disallowed", "excepted", "tolerance", "admitted")]
     assert amounts == [D(0), D("-60.00"), D("-5.00"), D("50.00")]
+
+
+def test_an_excepted_run_above_the_tolerance_stays_excepted_beside_the_run_that_repeats_it() -> None:
+    """The repeat names the same trip: the 15.00 that the exception covers were disallowed, with its sentence."""
+    trips, costs = [trip(0, "C1", "service", 1000)], [cost(0, 1000, 50_000)]
+    twice = {**finding("D08", "disallowed_brl", "PC1", "t0", "r1"), "carrier_code": "C1", "km_at_stake": D(13),
+             "brl_at_stake": D("65.00")}  # fmt: skip
+    above = {**finding("D01", "disallowed_brl", "PC1", "t0", "r0"), "brl_at_stake": D("15.00")}
+    matches = [{**match(0, "C1", ["t0"], ["r0", "r1"], 13), "measured_km": D(10), "difference_km": D(3)}]
+    for status, explained in (("excepted", []), ("open", [above["finding_id"]])):
+        facts = facts_of(trips, costs, matches, [], [twice, {**above, "status": status}])
+        rows = waterfall_rows(facts)
+        (row,) = waterfall(rows).to_dict("records")
+        covered = D("-15.00") if status == "excepted" else D(0)
+        assert [row["disallowed_brl"], row["excepted_brl"]] == [D("-80.00") - covered, covered]
+        assert disallowed_groups(rows, facts)["finding_id"].tolist() == explained
 
 
 def test_what_an_exception_covers_stands_in_a_line_of_its_own() -> None:
