@@ -54,7 +54,7 @@ HELD_REASONS = {
     "clock": "Relógio do rastreador fora de hora",
     "date_uncertain": "Data incerta",
     "source_missing": "Fonte de dados incompleta",
-    "place_unproven": "Local não comprovado por coordenadas arredondadas",
+    "place_unproven": "Local não comprovado pelas coordenadas",
     "trip_cut": "Viagem vista só em parte, por lacuna de posições",
     "other_carrier": "Declarada por transportadora que não é a do veículo",
 }

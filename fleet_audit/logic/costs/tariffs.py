@@ -32,14 +32,8 @@ _NEVER_BILLED = {
     "maintenance": "Viagem de manutenção: não é faturada.",
     "unknown": "Finalidade desconhecida: não é faturada.",
 }
-_UNPROVEN = (
-    "Finalidade desconhecida: não é faturada enquanto o local não for comprovado. As coordenadas são arredondadas e "
-    "admitem "
-)
-_OPEN_TARIFF = (
-    "A tarifa depende de um local que não está comprovado; o valor fica em aberto. As coordenadas são arredondadas e "
-    "admitem "
-)
+_UNPROVEN = "Finalidade desconhecida: não é faturada enquanto o local não for comprovado. As coordenadas admitem "
+_OPEN_TARIFF = "A tarifa depende de um local que não está comprovado; o valor fica em aberto. As coordenadas admitem "
 _MAINTENANCE = "maintenance"  # in place of a tariff: an end in a workshop
 _GENERAL_AREA = "IND"  # the industrial sheet is the general one
 

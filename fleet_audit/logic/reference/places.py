@@ -21,7 +21,7 @@ from fleet_audit.logic.reference.validity import validity
 WORKPLACES = ("usina", "frente")
 TRIP_ENDS = ("usina", "frente", "garagem", "oficina")
 CANDIDATES_SEPARATOR = ", "  # between the places that a cell of rounded coordinates touches
-ANYWHERE = "?"  # the candidate of a stop whose cells contradict each other or the odometer
+ANYWHERE = "?"  # the candidate of a stop without a fix, or whose cells contradict each other or the odometer
 _CIRCLE_CORNERS = 64  # their polygon is 0.2 % smaller than the circle
 _METRES_PER_DEGREE = EARTH_RADIUS_M * np.pi / 180
 

@@ -15,7 +15,7 @@ from fleet_audit.logic.primitives.columns import as_floats, as_objects, columns_
 from fleet_audit.logic.primitives.identity import stable_ids
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.primitives.wall_clock import local_days
-from fleet_audit.logic.reference.places import Places
+from fleet_audit.logic.reference.places import ANYWHERE, Places
 from fleet_audit.logic.trips.distance import measured_km
 from fleet_audit.logic.trips.kernels.steps import SUMS
 from fleet_audit.logic.trips.rounded.documented_places import place_in_cells
@@ -33,8 +33,8 @@ class Chain:
     stops: chain, first_at, last_at, poi_in (place on the day of arrival), poi_out (on the day of departure),
     candidates_in and candidates_out (of either place), is_after_split (nothing is known of the time before it).
 
-    Legs of positions have origin_candidates and destination_candidates, too: the places in which a stop with rounded
-    coordinates can lie, where these prove none.
+    Legs of positions have origin_candidates and destination_candidates, too: the places in which a stop can lie whose
+    coordinates are rounded, or absent, and prove none.
     """
 
     legs: dict[str, Any]
@@ -72,12 +72,13 @@ def from_positions(
     stop_covered = sum_steps(tracks, steps, all_read, first, last, parameters)["covered_s"]
     before, after, size = legs["stop_before"], legs["stop_after"], len(legs["track"])
     nothing = np.full(size, None, dtype=object)
+    unplaced = ANYWHERE if "trip_key" in legs else None  # its points have no coordinates: no stop is known
     added = {
         "chain": legs["track"].copy(),
         "origin_poi_id": np.append(poi_out, [None])[before],
         "destination_poi_id": np.append(poi_in, [None])[after],
-        "origin_candidates": np.append(candidates_out, [None])[before],
-        "destination_candidates": np.append(candidates_in, [None])[after],
+        "origin_candidates": np.append(candidates_out, [unplaced])[before],
+        "destination_candidates": np.append(candidates_in, [unplaced])[after],
         "origin_address": nothing,
         "destination_address": nothing.copy(),
         "km_reported": np.full(size, np.nan),

@@ -66,7 +66,7 @@ HELD_RUNS = fact_table(
             "phantom: observed and standing; no_trip: partly observed, no trip; no_data: not observed; not_observed: "
             "the tracker may be off the vehicle; clock: the device's clock is off; date_uncertain: the day after is "
             "not seen or fits as well; source_missing: positions or visit reports are incomplete by our own fault; "
-            "place_unproven: its trips may be service, rounded coordinates do not prove their places; "
+            "place_unproven: its trips may be service, coordinates do not prove their places; "
             "trip_cut: a gap hides where a trip of it began or went; "
             "other_carrier: its trips are paid to the vehicle's carrier, and another one wrote it",
             values=HELD_REASONS,

@@ -57,8 +57,8 @@ _MOVEMENT_COLUMNS: tuple[Column, ...] = (
     *(
         text(
             f"{side}_candidates",
-            f"Places in which {end} with rounded coordinates can lie, where these prove none; beside the place where "
-            "documents name the only one",
+            f"Places in which {end} can lie whose coordinates are rounded and prove none; beside the place where "
+            "documents name the only one; ?: anywhere, as without coordinates",
             nullable=True,
         )
         for side, end in (("origin", "a departure"), ("destination", "an arrival"))

@@ -275,8 +275,8 @@ def test_no_general_tariff_prices_a_trip_that_can_be_on_a_route_with_its_own(
     assert pd.isna([row["variable_cost_brl"], row["billable_km"], row["rate_brl_per_km"], row["tariff_id"]]).all()
     side, candidates = ("origem", ends[1]) if ends[1] else ("destino", ends[3])
     assert row["cost_reason"] == (
-        "A tarifa depende de um local que não está comprovado; o valor fica em aberto. As coordenadas são "
-        f"arredondadas e admitem {side} em {str(candidates).replace(', ', ' ou ')}."
+        "A tarifa depende de um local que não está comprovado; o valor fica em aberto. As coordenadas "
+        f"admitem {side} em {str(candidates).replace(', ', ' ou ')}."
     )
 
 

@@ -23,7 +23,7 @@ def place_in_cells(
 ) -> np.ndarray:  # fmt: skip
     """Set in `poi_ids` the proven places of stops with cells; return the candidates of the others (None: none).
 
-    `ANYWHERE` is that of a stop that its cells do not bound.
+    `ANYWHERE` is that of a stop that its cells do not bound, and of one without a fix and without cells.
 
     Proven by its cell alone is what all of it proves. The only place that a cell of two decimals touches is proven
     where it holds half of it and documents name it for this stop, and no other one; the candidate then stays beside it.
@@ -31,8 +31,9 @@ def place_in_cells(
     Args:
         poi_ids, local_days: of each stop; documented: `documented_ends.documented_ends`.
     """
-    candidates = np.full(len(poi_ids), None, dtype=object)
     cells, tracks, found = segmentation.cells, segmentation.tracks, segmentation.stop_columns
+    candidates = np.full(len(poi_ids), None, dtype=object)
+    candidates[np.isnan(found["latitude"])] = ANYWHERE
     if cells.empty:
         return candidates
     is_bounded = cells["south"].notna()

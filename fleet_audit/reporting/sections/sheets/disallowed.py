@@ -37,7 +37,7 @@ _AMOUNTS = {
     HELD_FIXED: "Fixo retido",
 }
 _MAY_HAVE_SERVED = (
-    " fez viagem que pode ser de serviço, em local que as coordenadas arredondadas não comprovam: a parcela do reserva "
+    " fez viagem que pode ser de serviço, em local que as coordenadas não comprovam: a parcela do reserva "
     "neste dia fica retida até que o local seja comprovado."
 )
 _SEPARATOR = ", "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from decimal import Decimal
 
 import pandas as pd
@@ -298,3 +299,25 @@ def test_fixes_in_full_prove_their_place_whatever_a_bulletin_names() -> None:
     trips = paid(to_the_mill(), *runs)
     assert facts(trips)[0] == ("GAR", "USI", "service", Decimal("20.00"), Decimal("102.47"))
     assert trips["destination_candidates"].isna().all()
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        lambda bus: (bus["longitude"], bus["latitude"]),  # in each other's column
+        lambda _: (0.0, 0.0),
+        lambda _: (LATITUDE, LONGITUDE),  # a stuck receiver, in the garage
+        lambda _: (None, None),
+    ],
+    ids=["swapped", "zero", "stuck", "absent"],
+)
+def test_a_trip_without_any_fix_may_be_service(sent: Callable[[dict], tuple]) -> None:
+    """What the odometer counted was driven, and nobody knows where: it was neither paid nor held."""
+    bus = to_the_mill()
+    for record in bus.records:
+        record["latitude"], record["longitude"] = sent(record)
+        record["trip_key"] = "there" if record["recorded_at"] < at("12:00") else "back"  # type: ignore[operator]
+    trips = paid(bus)
+    assert may_be_service(trips).tolist() == [True, True]
+    assert [row[2:] for row in facts(trips)] == [("unknown", km, Decimal("0.00")) for km in trips["km_measured"]]
+    assert trips["cost_reason"].str.endswith("destino em qualquer lugar.").all()

@@ -8,7 +8,7 @@ from __future__ import annotations
 from fleet_audit.logic.audit.rules.rule import Need
 
 UNPROVEN_PLACE_PT = (
-    "viagens de finalidade desconhecida, cujo local as coordenadas arredondadas não comprovam, podem ser de serviço e "
+    "viagens de finalidade desconhecida, cujo local as coordenadas não comprovam, podem ser de serviço e "
     "mudariam o resultado"
 )
 NO_ROAD_PT = "o hodômetro do equipamento não contou e as posições são raras demais para medir a estrada"

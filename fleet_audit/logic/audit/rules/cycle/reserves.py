@@ -22,8 +22,8 @@ from fleet_audit.logic.primitives.computed_once import computed_once
 
 _LISTED = 10
 _UNPROVEN_SUBSTITUTION_PT = (
-    "o reserva ou o titular fez viagens que podem ser de serviço, cujo local as coordenadas arredondadas não "
-    "comprovam; nos dias em que o titular as fez a parcela do reserva fica retida"
+    "o reserva ou o titular fez viagens que podem ser de serviço, cujo local as coordenadas não comprovam; "
+    "nos dias em que o titular as fez a parcela do reserva fica retida"
 )
 
 
