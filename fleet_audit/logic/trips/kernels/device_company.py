@@ -5,14 +5,18 @@ A device's fixes are numbers of points in time order; seconds, latitudes and lon
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from fleet_audit.logic.primitives.compiled import njit
 from fleet_audit.logic.trips.kernels.sphere import distance_m
 
 SAME_TIME_S = 60  # two devices are compared where they report so close to each other
+_MOST_BETWEEN_S = 600  # two fixes further apart do not show where a device was between them
 _MOVED_M = 100  # a device that is so far from where it was SAME_TIME_S ago, or at its fix before, moves
 _LEAST_WAY_M = 2_000  # an odometer that counts half of as much counts the trips of its vehicle
+_HANDOVER_S = 180  # one device falls silent and the other one begins within as much of each other
 LEAST_TOGETHER = 3  # fixes: trips of two clocks may touch for a minute where one ends and the other begins
 UNKNOWN, TOGETHER, ELSEWHERE = 0, 1, 2
 
@@ -44,6 +48,8 @@ def company_of(mine, theirs, clock_s, seconds, lat, lon, outlier_m):  # type: ig
             continue
         apart[count] = _apart_m(mine, at, other, now, seconds, lat, lon)
         do_move = (has_moved(mine, at, seconds, lat, lon), has_moved(theirs, number, seconds, lat, lon))
+        if do_move[0] and apart[count] > outlier_m and not _is_known(mine, at, now, seconds):
+            continue
         if do_move[0] or do_move[1]:
             moving[moves] = apart[count]
             moves += 1
@@ -53,6 +59,18 @@ def company_of(mine, theirs, clock_s, seconds, lat, lon, outlier_m):  # type: ig
     if is_elsewhere or (moves >= LEAST_TOGETHER and np.median(moving[:moves]) > outlier_m):
         return ELSEWHERE, both
     return (TOGETHER if both >= LEAST_TOGETHER else UNKNOWN), both
+
+
+@njit(cache=True, nogil=True)
+def _is_known(mine, at, now, seconds):  # type: ignore[no-untyped-def]
+    """Whether an instant near the fix `at` is between two fixes that show where a device was: it is not silent then.
+
+    Within 60 s of falling silent on the way it may be further than `outlier_m` from there.
+    """
+    beside = at + (1 if now > seconds[mine[at]] else -1)
+    if now == seconds[mine[at]]:
+        return True
+    return 0 <= beside < len(mine) and abs(seconds[mine[beside]] - seconds[mine[at]]) <= _MOST_BETWEEN_S
 
 
 @njit(cache=True, nogil=True)
@@ -120,6 +138,48 @@ def is_replacement(mine, theirs, seconds, lat, lon, outlier_m):  # type: ignore[
     until_end = theirs[: max(first_from(theirs, seconds, seconds[end] + 1e-6), 1)]
     from_begin = theirs[min(first_from(theirs, seconds, seconds[begin]), len(theirs) - 1) :]
     return _stands(until_end, end, lat, lon, outlier_m) or _stands(from_begin, begin, lat, lon, outlier_m)
+
+
+@njit(cache=True, nogil=True)
+def hands_over_in_motion(mine, theirs, seconds, lat, lon, gap_note_s, outlier_m):  # type: ignore[no-untyped-def]
+    """Whether one device falls silent on the way where and when the other one begins, and this drives on the same way.
+
+    Two trackers that sleep while the other one reports are at no time seen together for longer.
+    """
+    for one, other in ((mine, theirs), (theirs, mine)):
+        for at in range(1, len(one)):
+            left = one[at]
+            if at + 1 < len(one) and seconds[one[at + 1]] - seconds[left] <= gap_note_s:
+                continue
+            first = first_from(other, seconds, seconds[left] - _HANDOVER_S)
+            until = first_from(other, seconds, seconds[left] + _HANDOVER_S + 1e-6)
+            while 0 < first < until and seconds[other[first]] - seconds[other[first - 1]] <= gap_note_s:
+                first += 1
+            if first >= min(until, len(other) - 1):
+                continue
+            came = one[max(first_from(one, seconds, seconds[left] - SAME_TIME_S), 1) - 1]
+            goes = other[min(first_from(other, seconds, seconds[other[first]] + SAME_TIME_S), len(other) - 1)]
+            if _drives_on(came, left, other[first], goes, seconds, lat, lon, gap_note_s, outlier_m):
+                return True
+    return False
+
+
+@njit(cache=True, nogil=True)
+def _drives_on(came, left, found, goes, seconds, lat, lon, gap_note_s, outlier_m):  # type: ignore[no-untyped-def]
+    """Whether `found` is where a device was that drove from `came` to `left`, or would be, and it goes on alike."""
+    before_s, after_s = seconds[left] - seconds[came], seconds[goes] - seconds[found]
+    if before_s > gap_note_s or after_s > gap_note_s:
+        return False
+    moves = distance_m(lat[came], lon[came], lat[left], lon[left]) > _MOVED_M
+    if not moves or distance_m(lat[found], lon[found], lat[goes], lon[goes]) <= _MOVED_M:
+        return False
+    north, east = lat[left] - lat[came], lon[left] - lon[came]
+    scale = math.cos(math.radians(lat[left]))
+    if north * (lat[goes] - lat[found]) + east * (lon[goes] - lon[found]) * scale * scale <= 0:
+        return False
+    share = (seconds[found] - seconds[left]) / before_s
+    as_far_m = distance_m(lat[left] + share * north, lon[left] + share * east, lat[found], lon[found])
+    return min(as_far_m, distance_m(lat[left], lon[left], lat[found], lon[found])) <= outlier_m
 
 
 @njit(cache=True, nogil=True)

@@ -16,6 +16,7 @@ from fleet_audit.logic.trips.kernels.device_company import (
     TOGETHER,
     UNKNOWN,
     company_of,
+    hands_over_in_motion,
     has_moved,
     is_replacement,
     moves_without,
@@ -66,8 +67,10 @@ def find_handovers(  # type: ignore[no-untyped-def]
 def _next_rest(  # type: ignore[no-untyped-def]
     points, begin, seconds, lat, lon, gap_note_s, gap_split_s, stop_min_s, stop_radius_m
 ):
-    """First instant from `begin` on from which the points stand for a stop, or fall silent; `begin` without one.
+    """First instant from `begin` on in the middle of two stops, or from which the points fall silent; or `begin`.
 
+    The first stop is where the one device ends its last trip, the second where the other one begins its first: handed
+    over on arrival, a drive over midnight ended nowhere.
     It is `begin`, too, where they are silent then and found where they were left, or silent for so long that a trip
     ends: one that died on the road, and was back two days later, measured the day between them without an odometer.
     """
@@ -84,7 +87,7 @@ def _next_rest(  # type: ignore[no-untyped-def]
         ):
             return begin
         until, is_resting = at, True
-        while until < size and seconds[points[until]] < seconds[here] + stop_min_s:
+        while until < size and seconds[points[until]] < seconds[here] + 2 * stop_min_s:
             until += 1
         if seconds[points[min(until, size - 1)]] < begin:
             continue
@@ -93,9 +96,25 @@ def _next_rest(  # type: ignore[no-untyped-def]
             if is_last or not is_resting:
                 break
             is_resting = distance_m(lat[here], lon[here], lat[other], lon[other]) <= stop_radius_m
-        if is_last or is_resting:
+        if is_last:
             return max(begin, seconds[here])
+        if is_resting:
+            return max(begin, _stop_end(points, at, seconds, lat, lon, stop_min_s, stop_radius_m))
     return begin
+
+
+@njit(cache=True, nogil=True)
+def _stop_end(points, at, seconds, lat, lon, stop_min_s, stop_radius_m):  # type: ignore[no-untyped-def]
+    """The first instant at which points that stand, also at the fix `at`, have stood for a stop."""
+    here, first, last = points[at], at, at
+    while first > 0 and seconds[here] - seconds[points[first]] < stop_min_s:
+        before = points[first - 1]
+        if distance_m(lat[before], lon[before], lat[here], lon[here]) > stop_radius_m:
+            break
+        first -= 1
+    while seconds[points[last]] < seconds[points[first]] + stop_min_s:
+        last += 1
+    return seconds[points[last]] + 1e-6  # the stop's last fix is still of the first device
 
 
 @njit(cache=True, nogil=True)
@@ -143,6 +162,10 @@ def fill_gaps(  # type: ignore[no-untyped-def]
             if track == owner[piece]:
                 continue
             company[number] = company_of(mine, theirs, 0.0, seconds, lat, lon, outlier_m)[0]
+            if company[number] == UNKNOWN and hands_over_in_motion(
+                mine, theirs, seconds, lat, lon, gap_note_s, outlier_m
+            ):
+                company[number] = TOGETHER
             replaces[number] = is_replacement(mine, theirs, seconds, lat, lon, outlier_m)
             alternates[number] = takes_turns(mine, theirs, seconds, lat, lon)
             for one, other in ((mine, theirs), (theirs, mine)):

@@ -15,9 +15,11 @@ from fleet_audit.logic.trips.kernels.device_company import (
     LEAST_TOGETHER,
     SAME_TIME_S,
     TOGETHER,
+    UNKNOWN,
     company_of,
     count_moving,
     first_from,
+    hands_over_in_motion,
     has_moved,
     is_replacement,
     points_between,
@@ -45,7 +47,8 @@ def find_other_clocks(  # type: ignore[no-untyped-def]
     Only tracks of a lower `rank` in its vehicle (`first:last` of each track) are asked: theirs is the vehicle's clock,
     and only while both devices are assigned to it (`since_s`, `until_s`). What a device shows along with the other one
     it does not show a second time: a morning's trips are those of the evening before, 12 h later, and of a day on which
-    the first of two trackers was off, all day or but for a trip of the night, 40 km were lost.
+    the first of two trackers was off, all day or but for a trip of the night, 40 km were lost. Devices that hand over
+    on the way have one clock: of two that sleep while the other one reports, 682 of 8,520 km were lost.
     """
     clock, by = np.full(len(track), np.nan), np.full(len(track), -1)
     is_right = np.zeros(len(track), np.bool_)
@@ -60,7 +63,10 @@ def find_other_clocks(  # type: ignore[no-untyped-def]
             if not len(mine) or not len(theirs):
                 continue
             whole = _within(points_between(located, offsets[own], offsets[own + 1]), seconds, begin, end)
-            if company_of(mine, theirs, 0.0, seconds, lat, lon, outlier_m)[0] == TOGETHER:
+            company = company_of(mine, theirs, 0.0, seconds, lat, lon, outlier_m)[0]
+            if company == TOGETHER or (
+                company == UNKNOWN and hands_over_in_motion(mine, whole, seconds, lat, lon, gap_note_s, outlier_m)
+            ):
                 is_right[day] = True
                 continue
             found_s = _clock_s(mine, theirs, whole, seconds, lat, lon, odometer, gap_note_s, compare_step_s,

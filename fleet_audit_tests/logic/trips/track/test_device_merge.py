@@ -309,6 +309,7 @@ def test_a_drive_over_midnight_that_its_device_did_not_report_is_one_trip_of_the
     trips = pd.concat([trips_of(reported([first, second]), tables=BOTH, day=day) for day in (DAY, NEXT)])
     km = trips.groupby("operational_date")["km"].sum()
     assert km.to_dict() == {DAY: pytest.approx(40.0, abs=0.5)}
+    assert trips["destination_poi_id"].to_list() == ["FRE"]
 
 
 def test_a_device_that_died_on_the_road_leaves_the_next_day_to_the_other_one() -> None:

@@ -54,7 +54,7 @@ def km_of(buses: list[Bus], tables: Reference = BOTH) -> list[float]:
 
 
 @pytest.mark.parametrize("has_odometer", [True, False])
-@pytest.mark.parametrize("hours", [-7, -3, -1, -0.5, 0.5, 1, 3, 7])
+@pytest.mark.parametrize("hours", [-7, -3, -1, -0.5, 0.5, 1, 1.75, 3, 7])
 def test_a_device_with_another_clock_that_never_reports_beside_the_first_adds_nothing(
     hours: float, has_odometer: bool
 ) -> None:
@@ -268,3 +268,17 @@ def test_whatever_the_clock_of_the_second_device_the_km_of_the_first_are_driven_
         buses += [without_odometer(bus) for bus in pair] if data.draw(st.booleans()) else pair
     trips = trips_of(reported(buses), tables=world(*registered(buses)))
     assert trips.groupby("plate")["km"].sum().to_list() == pytest.approx([40.0] * 6, abs=0.4)
+
+
+@pytest.mark.parametrize("has_odometer", [True, False])
+def test_trackers_that_sleep_while_the_other_one_reports_lose_no_trip(has_odometer: bool) -> None:
+    """The second one's afternoon is the first one's morning 8 h later, but they hand over on both ways back."""
+    turns = (("05:00", "07:25"), ("15:25", "24:00")), (("07:25", "15:25"),)
+    buses = [
+        joined(outing(device, at("06:00")), outing(device, at("14:00"), odometer_km=1040.0)) for device in ("D1", "D2")
+    ]
+    for bus, spans in zip(buses, turns, strict=True):
+        bus.records = [one for one in bus.records if any(at(a) <= one["recorded_at"] < at(b) for a, b in spans)]  # type: ignore[operator]
+    if not has_odometer:
+        buses = [without_odometer(bus) for bus in buses]
+    assert km_of(buses) == pytest.approx([20.0] * 4, abs=0.3)
