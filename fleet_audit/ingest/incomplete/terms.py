@@ -19,10 +19,18 @@ from fleet_audit.ingest.reference.delivered_files import newest_versions
 from fleet_audit.logic.primitives.cycles import cycle_of
 from fleet_audit.logic.reference.plate_forms import registered_forms, to_registered
 from fleet_audit.logic.reference.reference import Reference
-from fleet_audit.schema.reference import BY_NAME, TABLES
+from fleet_audit.schema.reference import BY_NAME
 from fleet_audit.storage.warehouse import Warehouse
 
 _COLUMNS = ["operational_date", "source", "plate", "reason_pt"]
+# By table, the code that says whom a row without a legible plate is about. The row of a contract or vehicle that nobody
+# has yet is about nobody, and so is a footer: `TOTAL` below the contracts once left D01 untested on the whole fleet.
+_CODE = {
+    "km_plan": "route_code", "invoices": "contract_id", "contracts": "contract_id", "tariffs": "contract_id",
+    "devices": "device_id", "pois": "unit_code", "shifts": "unit_code", "calendar": "unit_code", "vehicles": None,
+}  # fmt: skip
+_OF_PLATES = ["km_plan", "invoices"]  # a row of these is about a vehicle, or a total
+_LIKE_A_PLATE = r"(?=(?:.*[A-Z]){2})(?=(?:.*\d){2})[A-Z\d]{5,9}$"
 _OF_ALL = ""  # a row that names nobody may be about each vehicle
 _LAST_CYCLE_DAY = 28  # no cycle begins after it
 _ROWS = """
@@ -36,14 +44,15 @@ def refused_terms(warehouse: Warehouse, reference: Reference, days: Sequence[dt.
     """operational_date, source (the table), plate (empty: all), reason_pt of refused rows of the versions in force.
 
     A row is about the plates that it holds, registered or not, and those of its device; where it holds none, about the
-    vehicles of its contract, else of its carrier, its route's unit or its unit. A row of a plan or an invoice is of the
-    cycle that begins on its day, and one of a calendar of its day; a row without a legible day, and every other one, is
-    of all days until the file is corrected.
+    vehicles of the code that `_CODE` names. A row of a plan or an invoice is of the cycle that begins on its day, and
+    one of a calendar of its day; a row without a legible day, and every other one, is of all days until the file is
+    corrected. What names nobody is about every vehicle of its cycle or day if it holds a plate that cannot be read, or
+    is a day of the calendar; else it is a title, a total or a note.
     """
     newest = newest_versions(warehouse, 1).drop_duplicates("table_name", keep="last")
     rows = warehouse.read(_ROWS, {"hashes": ",".join(newest["file_sha256"])})
     rows = rows.merge(newest[["file_sha256", "file_name", "table_name"]], on="file_sha256")
-    rows = rows.drop_duplicates(["file_sha256", "raw"], ignore_index=True)
+    rows = rows[rows["table_name"].isin(list(_CODE))].drop_duplicates(["file_sha256", "raw"], ignore_index=True)
     if rows.empty:
         return pd.DataFrame(columns=_COLUMNS)
     cells = split_rows(rows["raw"], BETWEEN_CELLS)
@@ -51,7 +60,10 @@ def refused_terms(warehouse: Warehouse, reference: Reference, days: Sequence[dt.
     found = pd.DataFrame(
         {"source": rows["table_name"], "reason_pt": "linhas de " + rows["file_name"] + " foram recusadas: " + meaning}
     )
-    found = found.join(_plates(cells, rows["table_name"], reference)).join(_periods(cells, rows["table_name"]))
+    found = found.join(_plates(cells, rows["table_name"], reference), how="inner").join(
+        _periods(cells, rows["table_name"])
+    )
+    found = found[(found["plate"] != _OF_ALL) | found["first"].notna()]
     found = found.drop_duplicates()  # ten places of a unit are about the same thousand vehicles
     dated = found.merge(pd.DataFrame({"operational_date": list(days)}), how="cross")
     is_of_day = dated["first"].isna() | (
@@ -61,32 +73,41 @@ def refused_terms(warehouse: Warehouse, reference: Reference, days: Sequence[dt.
 
 
 def _plates(cells: pd.DataFrame, tables: pd.Series, reference: Reference) -> pd.Series:
-    """The plates that each row, which is the index, is about; `_OF_ALL` of one that names nobody."""
-    forms = registered_forms(reference.vehicles)
-    spelled = to_registered(normalised(cells["value"]), forms)
-    named = cells.assign(plate=spelled, rank=0)[is_plate(spelled).to_numpy(dtype=bool)]
-    known = cells.merge(_plates_by_code(reference, cells["value"]), on="value")
-    columns = pd.MultiIndex.from_tuples([(table.name, name) for table in TABLES for name in table.column_names])
-    is_column = pd.MultiIndex.from_arrays([known["row"].map(tables), known["column"]]).isin(columns)
-    found = pd.concat([named, known[is_column]], ignore_index=True)
-    found = found[found["rank"] == found.groupby("row")["rank"].transform("min")]
-    found = found.drop_duplicates(["row", "plate"]).sort_values(["row", "plate"]).set_index("row")["plate"]
-    others = pd.Series(_OF_ALL, index=tables.index.difference(found.index), name="plate", dtype="str")
-    return pd.concat([found, others])
+    """The plates that each row, which is the index, is about; `_OF_ALL` of one that may be about each vehicle."""
+    spelled = to_registered(normalised(cells["value"]), registered_forms(reference.vehicles))
+    named = cells.assign(plate=spelled)[is_plate(spelled).to_numpy(dtype=bool)]
+    asked = cells.assign(column=cells["row"].map(tables).map(_CODE))
+    coded = asked.merge(_plates_by_code(reference), on=["column", "value"])
+    of_devices = coded["column"] == "device_id"
+    named = pd.concat([named, coded[of_devices]])
+    is_code = cells["value"].isin(coded["value"]).to_numpy()
+    illegible = cells["row"][spelled.str.match(_LIKE_A_PLATE).to_numpy(dtype=bool) & ~is_code]
+    no_total = tables.index[~tables.isin(_OF_PLATES) | tables.index.isin(illegible)]
+    coded = coded[~of_devices & coded["row"].isin(no_total) & ~coded["row"].isin(named["row"])]
+    found = pd.concat([named, coded]).drop_duplicates(["row", "plate"]).sort_values(["row", "plate"])
+    of_all = no_total[tables[no_total].isin([*_OF_PLATES, "calendar"])].difference(found["row"])
+    return pd.concat([found.set_index("row")["plate"], pd.Series(_OF_ALL, index=of_all, name="plate", dtype="str")])
 
 
-def _plates_by_code(reference: Reference, values_of_cells: pd.Series) -> pd.DataFrame:
-    """value, column, rank, plate: whom each of the values that is a code of a reference table is about."""
-    vehicles, asked = reference.vehicles, list(values_of_cells.unique())
-    routes = reference.routes.loc[reference.routes["route_code"].isin(asked), ["route_code", "unit_code"]]
-    of_routes = routes.merge(vehicles[["unit_code", "plate"]], on="unit_code")
-    ranked = ((0, "device_id", reference.devices), (1, "contract_id", vehicles), (2, "carrier_code", vehicles),
-              (3, "route_code", of_routes), (4, "unit_code", vehicles))  # fmt: skip
-    parts = []
-    for rank, column, frame in ranked:
-        pairs = frame.loc[frame[column].isin(asked), [column, "plate"]].dropna().astype("str").drop_duplicates()
-        parts.append(pairs.rename(columns={column: "value"}).assign(column=column, rank=rank))
-    return pd.concat(parts, ignore_index=True)
+def _plates_by_code(reference: Reference) -> pd.DataFrame:
+    """column, value, plate: the vehicles of each code of `_CODE`."""
+    vehicles = reference.vehicles[["plate", "unit_code", "contract_id"]]
+    routes = reference.routes[["route_code", "unit_code"]].merge(vehicles, on="unit_code")
+    frames = (
+        ("device_id", reference.devices),
+        ("contract_id", vehicles),
+        ("route_code", routes),
+        ("unit_code", vehicles),
+    )
+    return pd.concat(
+        frame[[column, "plate"]]
+        .dropna()
+        .astype("str")
+        .drop_duplicates()
+        .rename(columns={column: "value"})
+        .assign(column=column)
+        for column, frame in frames
+    )
 
 
 def _periods(cells: pd.DataFrame, tables: pd.Series) -> pd.DataFrame:

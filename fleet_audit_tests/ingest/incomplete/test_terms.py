@@ -44,16 +44,42 @@ def _refused(arrivals, *days: dt.date) -> set[tuple[dt.date, str, str]]:
         ("invoices", INVOICE, "CT-1,2025-05-16,AAA1A1,onibus,10,4.90,100,", OF_CARRIER),
         ("vehicles", VEHICLE, "ZZZ9Z99,1,UM,UCP,CT-1,onibus,vendido,2025-01-01,", ["ZZZ9Z99"]),
         ("devices", "device_id,plate,valid_from,valid_to", f"1,{SEEN_TWICE},2025-06-32,", [PAID, SEEN_TWICE]),
-        ("contracts", CONTRACT, "CT-9,UM,UCP,aluguel,2025-01-01", OF_CARRIER),
+        ("contracts", CONTRACT, "CT-1,UM,UCP,aluguel,2025-01-01", OF_CARRIER),
         ("pois", "poi_id,unit_code,kind,latitude,longitude,valid_from", "F,UMS,frente,-22,-95x,", [WITHOUT_TARIFF]),
         ("calendar", "date,unit_code,day_type", "2025-06-10,UCP,festa", OF_UCP),
-        ("shifts", "unit_code,shift_code,start_local,end_local,weekdays", "XX,A,25:00,08:00,1-5", [""]),
+        ("calendar", "date,unit_code,day_type", "2025-06-10,U?P,festa", [""]),
+        ("shifts", "unit_code,shift_code,start_local,end_local,weekdays", "UMS,A,25:00,08:00,1-5", [WITHOUT_TARIFF]),
     ],
 )  # fmt: skip
 def test_a_refused_row_is_about_whom_it_names(arrivals, table, header, row, plates):
     arrivals.drop(f"reference/{table}.csv", f"{header}\n{row}\n".encode())
     arrivals.read()
     assert _refused(arrivals, DAY) == {(DAY, table, plate) for plate in plates}
+
+
+@pytest.mark.parametrize(
+    ("table", "header", "row"),
+    [
+        ("contracts", CONTRACT, "TOTAL,,,,"),
+        ("contracts", CONTRACT, "CT-9,UM,UCP,aluguel,2025-01-01"),
+        ("vehicles", VEHICLE, "Total de veículos,2,,,,,,,"),
+        ("vehicles", VEHICLE, "AAA1A1,1,UM,UCP,CT-1,onibus,ativo,2025-01-01,"),
+        ("devices", "device_id,plate,valid_from,valid_to", "Total: 2,,,"),
+        ("pois", "poi_id,unit_code,kind,latitude,longitude,valid_from", "Fonte: cadastro mestre,,,,,"),
+        ("shifts", "unit_code,shift_code,start_local,end_local,weekdays", "XX,A,25:00,08:00,1-5"),
+        ("tariffs", "contract_id,vehicle_class,rate_brl_per_km,valid_from", "Emitido em 09/06/2025 por Maria,,,"),
+        ("calendar", "date,unit_code,day_type", "Observação: feriados a confirmar,,"),
+        ("km_plan", PLAN, "2025-05-16,TOTAL,,1200,62,"),
+        ("km_plan", PLAN, ",,R1,900,31,"),
+        ("invoices", INVOICE, "CT-1,2025-05-16,TOTAL,,1200,,5880.00,"),
+        ("carriers", "carrier_code,name", ",2 transportadoras"),
+    ],
+)  # fmt: skip
+def test_a_total_or_a_note_below_a_table_excuses_nobody(arrivals, table, header, row):
+    """`TOTAL` below the contracts once left D01, D02 and D03 untested on the whole fleet."""
+    arrivals.drop(f"reference/{table}.csv", f"{header}\n{row}\n".encode())
+    arrivals.read()
+    assert not _refused(arrivals, DAY)
 
 
 def test_rows_of_several_vehicles_stand_beside_one_that_names_nobody(arrivals):

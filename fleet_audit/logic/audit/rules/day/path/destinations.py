@@ -258,7 +258,6 @@ RULES = (
                 "nenhuma rota tem km previstos no cadastro",
             ),
         ),
-        rests_on=("routes",),
     ),
     Rule(
         "G08",
