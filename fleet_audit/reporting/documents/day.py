@@ -141,8 +141,8 @@ def build_day(
         ),
         Section("units", "Por unidade", by_unit, empty="Sem dado."),
         Section("carriers", "Por transportadora", by_carrier, empty="Sem dado."),
-        *_source_sections(frames, carrier_code),
         *_evidence_sections(frames),
+        *_source_sections(frames, carrier_code),
         *_listing_sections(frames, trips, operational_date),
     )
     document = Document(

@@ -42,11 +42,11 @@ _ACTIONS = (  # words of a reason: the first that it has decides
     (("fatura",), "Entregar as faturas do ciclo na pasta de entrada."),
     (("espera ",), "Nada: a regra é testada quando o ciclo termina."),
     (
-        ("cadastr", "calendário", "nenhum plano", "finalidade", "coordenadas arredondadas"),
+        ("cadastr", "calendário", "nenhum plano", "finalidade"),
         "Completar o cadastro; o dia é recalculado.",
     ),
     (
-        ("equipamento", "hodômetro", "posições são raras", "faltam posições"),
+        ("coordenadas não", "equipamento", "hodômetro", "posições são raras", "faltam posições"),
         "Conferir o equipamento do veículo com o fornecedor da telemetria.",
     ),
     (("poucas", "poucos", "menos"), "Nada: a regra é testada quando houver observações que bastem."),

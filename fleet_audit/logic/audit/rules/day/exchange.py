@@ -100,7 +100,7 @@ RULES = (
             ODOMETERS,
             Need(
                 lambda context: (
-                    context.devices.health.loc[context.devices.health["readings"] > 0, "plate"].nunique() > 1
+                    context.devices.health.loc[context.devices.health["readings"] > 0, "plate"].nunique() != 1
                 ),
                 "só um veículo informou o hodômetro no dia",
             ),
