@@ -65,13 +65,16 @@ def test_d08_three_copies_are_two_findings() -> None:
 @pytest.mark.parametrize("start", ["07:40", "07:43", "07:46"])
 @pytest.mark.parametrize("number", ["10", "901"])
 def test_d08_of_two_carriers_the_one_whose_bus_it_is_declared_the_run_first(start: str, number: str) -> None:
-    """The bus is CONLOG's. VIASUL sent its run as well, and CONLOG lost R$ 120,00 as if it had declared it twice."""
+    """The bus is CONLOG's. VIASUL sent its run as well, and CONLOG lost R$ 120,00 as if it had declared it twice.
+
+    The run of VIASUL is priced at the rate of held runs, R$ 5,00, for the trip at R$ 4,90 is not its own.
+    """
     foreign = run(number, start, "08:46", "28", **PLACES, carrier_code="VIASUL")
     context = audit(TRIPS, [run("700", "07:43", "08:46", "28", **PLACES), foreign])
     [finding] = found(context, "D08")
     assert (finding["declared_run_id"], finding["carrier_code"]) == (number, "VIASUL")
     assert pd.isna(finding["trip_id"])
-    assert (finding["km_at_stake"], finding["brl_at_stake"]) == (Decimal("28.00"), Decimal("137.20"))
+    assert (finding["km_at_stake"], finding["brl_at_stake"]) == (Decimal("28.00"), Decimal("140.00"))
     assert "ata 700" not in finding["explanation_pt"]
     assert finding["evidence"]["declared_run_ids"] == [number]
     assert not found(context, "D01")
