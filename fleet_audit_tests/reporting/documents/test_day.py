@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import pickle
 from dataclasses import replace
 from decimal import Decimal
 
@@ -208,6 +209,8 @@ def test_many_equal_findings_without_money_are_one_row_of_the_page_and_all_of_th
     page = document_page(made(7).document).decode()
     assert page.count("<details>") == 1
     assert all(f"A ata {number} traz outra data." in page for number in range(7))
+    sent = pickle.loads(pickle.dumps(made(7).document))  # as a process of a pool sends it: the demo once failed on it
+    assert document_page(sent).decode() == page
     few = next(one for one in made(5).document.sections if one.key == "findings")
     assert few.shown_grid.rows == few.grid.rows
 
