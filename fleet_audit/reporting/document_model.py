@@ -67,9 +67,9 @@ class Folded(str):
         made.lines = tuple(lines)
         return made
 
-    def __getnewargs__(self) -> tuple[str, tuple[str, ...]]:
+    def __reduce__(self) -> tuple[type[Folded], tuple[str, tuple[str, ...]]]:
         """What makes it again in another process: a pool takes a report that it cannot read for a killed process."""
-        return str(self), self.lines
+        return Folded, (str(self), self.lines)
 
 
 @dataclass(frozen=True)
