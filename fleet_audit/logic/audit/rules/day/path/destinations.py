@@ -30,6 +30,25 @@ from fleet_audit.logic.reference.named_places import places_named_by_runs
 from fleet_audit.logic.reference.places import TRIP_ENDS, distance_m
 from fleet_audit.logic.reference.validity import valid_on
 
+# What a device must prove of a run's vehicle: when, where, and that it stopped.
+_VISIBLE_STOPS = (
+    VehicleNeed(
+        plates_with_runs,
+        lambda context: context.plates_with_doubtful_times | context.plates_with_two_clocks,
+        UNTRUSTED_PT,
+    ),
+    VehicleNeed(
+        plates_with_runs,
+        lambda context: context.plates_with_device_elsewhere,
+        "o equipamento pode estar fora do veículo ou em outro, e não prova onde o veículo parou",
+    ),
+    VehicleNeed(
+        plates_with_runs,
+        lambda context: context.plates_with_unseen_halts,
+        "o equipamento envia posições raras demais para mostrar uma parada curta",
+    ),
+)
+
 
 def detours(context: AuditDay) -> list[Draft]:
     """G06: a service trip between the two places of a route, longer than detour_pct of its expected km.
@@ -127,7 +146,10 @@ def _missed_destinations(context: AuditDay) -> list[tuple[Draft, bool]]:
     runs = runs[
         runs["declared_run_id"].isin(set(context.trips_of_run)) & runs["plate"].isin(context.plates_with_positions)
     ]
-    runs = runs[~runs["plate"].isin(_plates_without_visible_stops(context)) & ~runs["is_day_uncertain"].astype(bool)]
+    runs = runs[
+        ~runs["plate"].isin(VehicleNeeds(_VISIBLE_STOPS).untested_plates(context))
+        & ~runs["is_day_uncertain"].astype(bool)
+    ]
     seen = context.watched["observed_pct"] >= context.parameters.phantom_observed_pct
     runs = runs[runs["declared_run_id"].isin(set(seen.index[seen]))]
     pois = valid_on(context.reference.pois, context.day)
@@ -167,16 +189,6 @@ def _unseen_around(context: AuditDay, runs: pd.DataFrame) -> pd.DataFrame:
 def _plates_unseen_around_runs(context: AuditDay) -> set[str]:
     """Plates of which a run is not tested because nobody saw where they were around it."""
     return {str(draft.plate) for draft, is_seen in _missed_destinations(context) if not is_seen}
-
-
-def _plates_with_unproven_clock(context: AuditDay) -> set[str]:
-    return context.plates_with_doubtful_times | context.plates_with_two_clocks
-
-
-def _plates_without_visible_stops(context: AuditDay) -> set[str]:
-    """Plates whose device cannot prove when or where they stopped."""
-    unproven = _plates_with_unproven_clock(context)
-    return unproven | context.plates_with_unseen_halts | context.plates_with_device_elsewhere
 
 
 def _registered_ends(context: AuditDay) -> dict[str, str]:
@@ -272,17 +284,7 @@ RULES = (
         rests_on=("P", "pois"),
         vehicle_need=VehicleNeeds(
             (
-                VehicleNeed(plates_with_runs, _plates_with_unproven_clock, UNTRUSTED_PT),
-                VehicleNeed(
-                    plates_with_runs,
-                    lambda context: context.plates_with_device_elsewhere,
-                    "o equipamento pode estar fora do veículo ou em outro, e não prova onde o veículo parou",
-                ),
-                VehicleNeed(
-                    plates_with_runs,
-                    lambda context: context.plates_with_unseen_halts,
-                    "o equipamento envia posições raras demais para mostrar uma parada curta",
-                ),
+                *_VISIBLE_STOPS,
                 VehicleNeed(
                     plates_with_runs,
                     _plates_unseen_around_runs,

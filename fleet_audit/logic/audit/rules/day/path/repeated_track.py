@@ -40,17 +40,16 @@ def repeated_tracks(context: AuditDay) -> list[Draft]:
     known = today[today["track_digest"].notna()]  # pandas would pair what is missing with what is missing
     pairs = known.merge(before, on="track_digest", suffixes=("", "_before"))
     pairs = pairs.assign(shift_us=pairs["moving_us"] - pairs["moving_us_before"])
-    counts = today.groupby("plate").size()
+    ids_of_day = today.groupby("plate")["trip_id"].agg(set)
     pairs = pairs.assign(is_other=pairs["plate"] != pairs["plate_before"])
     repeated: dict[str, list[pd.DataFrame]] = {}
     for (plate, _, _, _), group in pairs.groupby(["plate", "is_other", "plate_before", "shift_us"], sort=True):
         of_each = group.drop_duplicates("trip_id")
-        if len(of_each) < counts[plate]:
+        if not ids_of_day[plate] <= set(of_each["trip_id"]):
             others = _parted_otherwise(of_each, all_today, all_before)
             of_each = pd.concat([of_each, others]).sort_values(["start_us", "trip_id", "start_us_before"])
         ids = set(of_each["trip_id"])
-        is_whole = ids.issuperset(today["trip_id"][today["plate"] == plate])
-        if is_whole and len(ids) >= context.parameters.repeated_min_trips:
+        if ids_of_day[plate] <= ids and len(ids) >= context.parameters.repeated_min_trips:
             repeated.setdefault(str(plate), []).append(of_each)
     return [_draft(context, plate, *days) for plate, days in repeated.items()]
 
