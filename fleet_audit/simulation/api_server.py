@@ -50,7 +50,7 @@ class ApiServer:
     def __init__(
         self, data: Path, *, token: str, port: int = 0, faults: Faults | None = None, as_of: dt.datetime | None = None
     ) -> None:
-        self.faults = faults
+        self.faults = faults or Faults()
         self._token = token
         self._positions = Positions(_find(data), as_of)
         self._stopping = threading.Event()
@@ -82,7 +82,7 @@ class ApiServer:
         """Waits, but no longer than until the server closes."""
         self._stopping.wait(seconds)
 
-    def page(self, query: dict[str, list[str]], faults: frozenset[str], noise: random.Random | None) -> bytes:
+    def page(self, query: dict[str, list[str]], faults: frozenset[str], noise: random.Random) -> bytes:
         """The answer's body.
 
         Raises BadRequestError when a parameter is missing or wrong.
@@ -101,11 +101,11 @@ class ApiServer:
             following = end
         cursor = _encode(start, stop, following) if following < stop else None
         items = self._positions.items(first, end)
-        if noise is not None and "wrong_types" in faults:
+        if "wrong_types" in faults:
             items += [_spoil(item, noise) for item in noise.sample(items, min(len(items), 5))]
-        if noise is not None and "no_fix" in faults:
+        if "no_fix" in faults:
             items += [_without_fix(item, noise) for item in noise.sample(items, min(len(items), 5))]
-        if noise is not None and "shuffled" in faults:
+        if "shuffled" in faults:
             noise.shuffle(items)
         return f'{{"data":[{",".join(items)}],"next_cursor":{json.dumps(cursor)}}}'.encode()
 
@@ -160,28 +160,27 @@ class _Handler(BaseHTTPRequestHandler):
         if parts.path != "/v1/positions":
             self._answer(404, b'{"error":"not found"}')
             return
-        is_expired = api.faults is not None and api.faults.is_token_expired()
-        if is_expired or not api.allows(self.headers.get("Authorization")):
+        if api.faults.is_token_expired() or not api.allows(self.headers.get("Authorization")):
             self._answer(401, b'{"error":"token expired or wrong"}')
             return
         query = parse_qs(parts.query)
-        faults = api.faults.draw(parts.query, has_cursor="cursor" in query) if api.faults else frozenset()
-        if api.faults and self._fails(api.faults, faults):
+        faults, chance = api.faults.draw(parts.query, has_cursor="cursor" in query)
+        if self._fails(api.faults, faults, chance):
             return
         try:
-            body = api.page(query, faults, api.faults.random if api.faults else None)
+            body = api.page(query, faults, chance)
         except BadRequestError as error:
             self._answer(400, json.dumps({"error": str(error)}).encode())
             return
-        if api.faults and "broken" in faults:
-            body = _broken(body, api.faults.random)
+        if "broken" in faults:
+            body = _broken(body, chance)
         self._answer(200, body, cut_by=next((kind for kind in ("cut", "reset") if kind in faults), None))
 
-    def _fails(self, faults: Faults, drawn: frozenset[str]) -> bool:
+    def _fails(self, faults: Faults, drawn: frozenset[str], chance: random.Random) -> bool:
         if "rate_limited" in drawn:
             self._answer(429, b'{"error":"slow down"}', {"Retry-After": str(faults.retry_after_s)})
         elif "server_error" in drawn:
-            self._answer(faults.random.choice((500, 502, 503)), b"<html>upstream</html>")
+            self._answer(chance.choice((500, 502, 503)), b"<html>upstream</html>")
         elif "refused" in drawn:
             self._answer(faults.refusal_status, b'{"error":"gateway hiccup"}')
         elif "expired" in drawn:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 import threading
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -57,7 +58,7 @@ def parse_faults(text: str) -> dict[str, float]:
 
 @dataclass
 class Faults:
-    """Share of requests (0-1) that meet each fault; at most `most_in_a_row` hard failures follow each other.
+    """Share of requests (0-1) that meet each fault; at most `most_in_a_row` hard ones of a query in a row.
 
     None of them takes a row away for good: a client that retries gets all rows of a window, some of them twice.
 
@@ -100,9 +101,9 @@ class Faults:
     served: dict[str, int] = field(default_factory=lambda: dict.fromkeys(FAULT_KINDS, 0), init=False)
 
     def __post_init__(self) -> None:
-        self.random = random.Random(self.seed)
         self._lock = threading.Lock()
-        self._in_a_row = 0
+        self._asked: Counter[str] = Counter()
+        self._in_a_row: Counter[str] = Counter()
         self._repeated: set[str] = set()
         self._requests = 0
 
@@ -112,31 +113,38 @@ class Faults:
             self._requests += 1
             return self.expires_after is not None and self._requests > self.expires_after
 
-    def draw(self, query: str, *, has_cursor: bool) -> frozenset[str]:
-        """The faults of a request with this query string: one that fails it, or any of those that change its page."""
+    def draw(self, query: str, *, has_cursor: bool) -> tuple[frozenset[str], random.Random]:
+        """The faults of a request with this query string, and what else of its answer is left to chance.
+
+        They are one fault that fails it, or any of those that change its page. They depend on the seed, the query and
+        how often it was asked, not on its turn: windows are read side by side, and of two readers the unlucky one met
+        12 failures in a row.
+        """
         with self._lock:
-            hard = self._draw_hard(has_cursor)
-            chosen = {hard} if hard else {kind for kind in ("shuffled", "wrong_types", "no_fix") if self._hit(kind)}
-            # once for each query, not for each request in turn: windows are read side by side
-            if not hard and has_cursor and query not in self._repeated and self._hit("repeated"):
+            chance = random.Random(f"{self.seed} {query} {self._asked[query]}")
+            self._asked[query] += 1
+            hard = self._draw_hard(query, chance, has_cursor)
+            soft = ("shuffled", "wrong_types", "no_fix")
+            chosen = {hard} if hard else {kind for kind in soft if self._hit(kind, chance)}
+            if not hard and has_cursor and query not in self._repeated and self._hit("repeated", chance):
                 chosen.add("repeated")
                 self._repeated.add(query)
-            self._in_a_row = self._in_a_row + 1 if hard else 0
+            self._in_a_row[query] = self._in_a_row[query] + 1 if hard else 0
             for kind in chosen:
                 self.served[kind] += 1
-            return frozenset(chosen)
+            return frozenset(chosen), chance
 
-    def _draw_hard(self, has_cursor: bool) -> str | None:
-        if self._in_a_row >= self.most_in_a_row:
+    def _draw_hard(self, query: str, chance: random.Random, has_cursor: bool) -> str | None:
+        if self._in_a_row[query] >= self.most_in_a_row:
             return None
         for kind in ("rate_limited", "server_error", "cut", "reset", "broken", "timeout"):
-            if self._hit(kind):
+            if self._hit(kind, chance):
                 return kind
-        if self.served["refused"] < self.most_refusals and self._hit("refused"):
+        if self.served["refused"] < self.most_refusals and self._hit("refused", chance):
             return "refused"
-        if has_cursor and self.served["expired"] < self.most_expiries and self._hit("expired"):
+        if has_cursor and self.served["expired"] < self.most_expiries and self._hit("expired", chance):
             return "expired"
         return None
 
-    def _hit(self, kind: str) -> bool:
-        return self.random.random() < getattr(self, kind)
+    def _hit(self, kind: str, chance: random.Random) -> bool:
+        return chance.random() < getattr(self, kind)
