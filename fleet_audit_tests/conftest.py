@@ -10,6 +10,8 @@ from pathlib import Path
 import psycopg2
 import pytest
 from dagster._core.storage.defs_state.base import _current_storage
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling, Scheduling
 
@@ -23,6 +25,12 @@ from fleet_audit_tests.seaweed import S3Server, Seaweed
 _TEMPLATE = "migrated"
 _ONE_BY_ONE = "test_field_cases.py"
 collect_rarely()
+# The same examples in every run, however slow the machine: a failure by chance says nothing of what was changed.
+# pytest --hypothesis-profile=default looks for others.
+hypothesis_settings.register_profile(
+    "repeatable", derandomize=True, database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+hypothesis_settings.load_profile("repeatable")
 
 
 class _Modules(LoadScopeScheduling):

@@ -9,7 +9,7 @@ import zipfile
 from collections import Counter
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleet_audit.formats.api_page.positions import parse_page
@@ -118,7 +118,7 @@ def test_samples_are_valid(name: str):
 
 
 @pytest.mark.parametrize("name", list(SAMPLES))
-@settings(max_examples=samples.examples(30), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=samples.examples(30))
 @given(data=st.data())
 def test_mutated_files_are_read_or_refused(name: str, data: st.DataObject):
     kind, file_name, content = SAMPLES[name]
@@ -132,7 +132,7 @@ def test_mutated_files_are_read_or_refused(name: str, data: st.DataObject):
 
 
 @pytest.mark.parametrize("kind", ["bulletin", "visit_report", "telemetry"])
-@settings(max_examples=samples.examples(25), deadline=None)
+@settings(max_examples=samples.examples(25))
 @given(content=st.binary(max_size=300))
 def test_any_bytes_are_read_or_refused(kind: str, content: bytes):
     with pytest.raises(RejectedFile):
@@ -142,7 +142,7 @@ def test_any_bytes_are_read_or_refused(kind: str, content: bytes):
 PAGE = b'{"data": [{"device_id": "23", "timestamp": "2025-06-10T09:04:35Z", "latitude": -22.5, "passengers": 3}, {}]}'
 
 
-@settings(max_examples=samples.examples(60), deadline=None)
+@settings(max_examples=samples.examples(60))
 @given(data=st.data())
 def test_mutated_pages_are_read_or_refused(data: st.DataObject):
     try:

@@ -9,7 +9,7 @@ import csv
 import io
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleet_audit.formats.parsed import RejectedFile
@@ -56,7 +56,7 @@ def tables(draw: st.DrawFn, kind: str) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("kind", list(TABLES))
-@settings(max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(25))
 @given(data=st.data())
 def test_no_row_of_a_csv_vanishes(kind: str, data: st.DataObject) -> None:
     rows = data.draw(tables(kind))
@@ -74,7 +74,7 @@ def test_no_row_of_a_csv_vanishes(kind: str, data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("kind", list(TABLES))
-@settings(max_examples=examples(12), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(12))
 @given(data=st.data())
 def test_no_row_of_a_workbook_vanishes(kind: str, data: st.DataObject) -> None:
     rows: list[list[object]] = [list(row) for row in data.draw(tables(kind))]
@@ -99,7 +99,7 @@ def spans(draw: st.DrawFn, rows: int) -> list[tuple[int, int, int, int]]:
 
 
 @pytest.mark.parametrize("kind", list(TABLES))
-@settings(max_examples=examples(12), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(12))
 @given(data=st.data())
 def test_no_row_of_any_sheet_vanishes(kind: str, data: st.DataObject) -> None:
     """Sheets in any order and number, titles above their headers, sheets without one, merged cells, hidden sheets."""
@@ -162,7 +162,7 @@ def reports(draw: st.DrawFn) -> tuple[list[list[str]], int]:
     return lines, movements
 
 
-@settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(40))
 @given(report=reports(), form=st.sampled_from([",", ";", "\t", "workbook", "sheets"]), data=st.data())
 def test_no_movement_of_a_visit_report_vanishes(
     report: tuple[list[list[str]], int], form: str, data: st.DataObject

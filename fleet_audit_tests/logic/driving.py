@@ -37,7 +37,7 @@ DEGREE_M = EARTH_RADIUS_M * math.pi / 180
 GARAGE, POINT, MILL, FRONT, WORKSHOP = 0.0, 5_000.0, 20_000.0, 40_000.0, 60_000.0
 NOWHERE = 10_000.0
 # A window costs 0.3 s however small it is: several vehicles an example, and no search for a smaller one that fails.
-NO_SHRINKING = settings(deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))
+NO_SHRINKING = settings(phases=(Phase.explicit, Phase.reuse, Phase.generate))
 
 
 def at(clock: str, day: dt.date = DAY) -> float:

@@ -221,7 +221,7 @@ items = st.builds(
 )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(items, min_size=1, max_size=12), st.randoms(use_true_random=False))
 def test_merging_does_not_depend_on_order_and_loses_nothing(rows: list[dict[str, object]], random):
     half = len(rows) // 2
@@ -239,7 +239,7 @@ def test_merging_does_not_depend_on_order_and_loses_nothing(rows: list[dict[str,
 odd = st.sampled_from(["fast", True, [1], {"a": 1}, -1, 91, 1e300, math.nan, -math.inf, "\x00", " 7 "])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(items | st.dictionaries(st.sampled_from(sorted(ITEM)), odd | maybe), max_size=6))
 def test_reading_whole_pages_and_value_by_value_give_the_same(rows: list[dict[str, object]]):
     """Arrow refuses a page for one odd value; what it takes must mean the same as what Python reads."""

@@ -230,7 +230,7 @@ _day_finding = st.builds(
 _day = st.lists(_day_finding, max_size=14, unique_by=lambda row: row["finding_id"])
 
 
-@settings(max_examples=25, deadline=None)  # 0.5 s each
+@settings(max_examples=25)  # 0.5 s each
 @given(_day, st.randoms(use_true_random=False))
 def test_each_finding_is_in_one_incident_and_no_money_counts_twice(rows: list[dict], random: Any) -> None:
     found = with_roots(frame(*rows), GROUPS)

@@ -216,7 +216,7 @@ def fleets(draw: st.DrawFn) -> tuple[list[dict], list[dict]]:
     return trips, runs
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(fleets(), st.randoms(use_true_random=False))
 def test_any_fleet_reconciles_and_row_order_does_not_matter(fleet: tuple[list[dict], list[dict]], random) -> None:
     trips, runs = fleet
@@ -236,7 +236,7 @@ def test_any_fleet_reconciles_and_row_order_does_not_matter(fleet: tuple[list[di
     pd.testing.assert_frame_equal(again.groups, result.groups)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(fleets())
 def test_half_overlaps_always_link_and_widened_runs_share_with_nobody(fleet: tuple[list[dict], list[dict]]) -> None:
     trips, runs = fleet

@@ -158,7 +158,7 @@ def _seen_from(window: int, trips: list[dict], runs: list[dict]) -> tuple[list[d
     )
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.lists(st.tuples(_clock, _offsets), max_size=6), st.lists(_written, max_size=8))
 def test_the_windows_of_both_days_decide_a_run_alike(trip_starts: list, written: list) -> None:
     trips, runs = _drawn(trip_starts, written)
@@ -171,7 +171,7 @@ def test_the_windows_of_both_days_decide_a_run_alike(trip_starts: list, written:
     pd.testing.assert_frame_equal(of_day(0), of_day(1))
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(st.lists(st.tuples(_clock, _offsets), max_size=8), st.lists(_written, max_size=10))
 def test_each_run_and_trip_has_one_day_and_one_group_whichever_windows_are_looked_through(
     starts: list, written: list

@@ -59,7 +59,7 @@ def test_nobody_foresees_the_sample_without_the_key_and_every_trip_of_the_cycle(
     assert starts[0] != starts[1]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.integers(0, 40), min_size=1, max_size=20), st.integers(1, 25))
 def test_every_cent_has_the_same_chance(cents: list[int], interval: int):
     """Over all random starts each cent is selected exactly once: a trip as often as it has cents."""
@@ -68,7 +68,7 @@ def test_every_cent_has_the_same_chance(cents: list[int], interval: int):
     assert sum(selections(values, plan) for plan in plans).tolist() == cents
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.integers(0, 500), min_size=1, max_size=30), st.integers(1, 200), st.data())
 def test_a_trip_of_an_interval_or_more_is_always_taken(cents: list[int], interval: int, data: st.DataObject):
     start = data.draw(st.integers(0, interval - 1))
@@ -81,7 +81,7 @@ def test_a_trip_of_an_interval_or_more_is_always_taken(cents: list[int], interva
 _reviewed = st.lists(st.tuples(st.integers(1, 20_000), st.integers(0, 30_000)), min_size=1, max_size=15)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(_reviewed, st.sampled_from([70.0, 80.0, 95.0, 99.9]), st.integers(1, 15_000))
 def test_the_limit_is_never_below_what_is_projected(rows: list[tuple[int, int]], confidence: float, interval: int):
     paid, audited = [row[0] for row in rows], [row[1] for row in rows]

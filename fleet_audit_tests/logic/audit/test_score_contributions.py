@@ -80,7 +80,7 @@ _KM = st.integers(1, 30_000).map(lambda value: f"{value / 100:.2f}")
 _TRIPS = st.lists(st.tuples(st.sampled_from(["UM", "DOIS"]), _KM, _RULES), min_size=1, max_size=8)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(_TRIPS, st.integers(1, 4000), st.data())
 def test_rows_sum_exactly_to_the_score_and_a_further_finding_raises_none(rows, deduction, data) -> None:
     found = points(*fleet(*rows))

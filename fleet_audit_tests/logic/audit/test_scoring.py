@@ -97,7 +97,7 @@ _finding = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(_finding, max_size=8), _finding)
 def test_contributions_sum_exactly_and_no_finding_raises_a_score(findings: list[dict], another: dict) -> None:
     table = score(TRIPS, findings_of(*findings), DEFAULT_PARAMETERS)

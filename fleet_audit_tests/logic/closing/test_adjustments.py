@@ -170,7 +170,7 @@ LINE = st.one_of(
 STATES = st.lists(st.fixed_dictionaries(dict.fromkeys("ab", LINE)), min_size=2, max_size=4)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(states=STATES)
 def test_after_any_history_what_was_billed_is_what_is_known(states) -> None:
     """Each state of the day is billed by the next cycle, which is closed then; nothing is billed twice or lost."""

@@ -125,7 +125,7 @@ def admitted(trips: list[dict], rule: str | None, cap_pct: Decimal | None) -> Ad
     return found
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     trips=st.lists(TRIPS, min_size=14, max_size=20),
     tariffs=st.lists(TARIFF_ROWS, min_size=5, max_size=9),
@@ -205,7 +205,7 @@ FIXED_ROWS = st.lists(
 SERVING = st.lists(st.sets(st.sampled_from(PLATES)), min_size=CYCLE.length, max_size=CYCLE.length)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(
     fixed=FIXED_ROWS,
     contracts=st.tuples(*(spans(contract_id=name, carrier_code="C", unit_code="U") for name in ("C1", "C2"))),
@@ -263,7 +263,7 @@ def _daily(hundredths: list[int | None]) -> pd.DataFrame:
     )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(hundredths=AMOUNTS, over=st.integers(1, 30), seed=st.integers(0, 9))
 def test_a_cycle_goes_on_as_its_days_with_data_did(hundredths, over, seed) -> None:
     run_days = [JUNE.start + dt.timedelta(days=number) for number in range(over)]

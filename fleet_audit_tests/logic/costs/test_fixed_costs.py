@@ -69,7 +69,7 @@ def test_february_has_its_own_length(year: int, length: int) -> None:
 LINES = st.tuples(st.decimals(0, 99_999, places=2), st.integers(-3, 33), st.integers(0, 40))
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(
     lines=st.lists(LINES, min_size=5, max_size=30), closing_day=st.integers(1, 28), year=st.sampled_from([2024, 2025])
 )

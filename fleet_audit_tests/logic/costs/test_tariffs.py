@@ -73,7 +73,7 @@ OPTIONS = {
 KEY_SETS = st.fixed_dictionaries({name: st.sampled_from(values) for name, values in OPTIONS.items()})
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(requests=st.lists(KEY_SETS, min_size=1, max_size=5), offered=st.lists(KEY_SETS, max_size=6))
 def test_every_request_gets_what_reading_all_tariffs_one_by_one_gives(
     requests: list[dict], offered: list[dict]
@@ -210,7 +210,7 @@ def test_a_capped_contract_that_states_no_cap_leaves_the_cost_unknown() -> None:
     assert row[["billable_km", "variable_cost_brl"]].isna().all()
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(
     service=st.lists(st.integers(0, 9_999), min_size=1, max_size=4),
     empty=st.lists(st.integers(0, 3_000), min_size=1, max_size=6),

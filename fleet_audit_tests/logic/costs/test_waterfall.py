@@ -71,7 +71,7 @@ _RUNS = st.lists(st.tuples(st.sampled_from(["C1", "C2"]), st.integers(0, 99), st
 _FLAGS = st.lists(st.sampled_from(["D01", "D02", "D03", "D04", "D05", "D07"]), max_size=4)
 
 
-@settings(max_examples=50, deadline=None)  # 0.2 s each
+@settings(max_examples=50)  # 0.2 s each
 @given(st.lists(_TRIP, max_size=10), _RUNS, _FLAGS, st.data())
 def test_it_closes_to_the_cent_for_any_fleet(trips: list, runs: list, flags: list[str], data: st.DataObject) -> None:
     """Whatever is linked with what, priced or not, and whatever was found."""

@@ -129,7 +129,7 @@ def test_noise_one_bad_day_or_a_small_shift_is_no_change(ratios: list[float]):
 
 
 @given(st.integers(0, 2**16))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_honest_noise_seldom_looks_like_a_change(seed: int):
     """0.3 % of scatter a day, as measured on simulated fleets, never moves a level by 1 %."""
     ratios = 1 + np.random.default_rng(seed).normal(0, 0.003, 28)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet_audit.logic.primitives.cycles import Cycle, as_days, cycle_days, cycle_of, dates
@@ -12,7 +12,6 @@ from fleet_audit.logic.primitives.cycles import Cycle, as_days, cycle_days, cycl
 DAYS = st.dates(dt.date(2000, 1, 1), dt.date(2099, 12, 31))
 
 
-@settings(deadline=None)
 @given(day=DAYS, closing_day=st.integers(1, 28))
 def test_a_day_lies_in_its_cycle_and_cycles_leave_no_day_between_them(day: dt.date, closing_day: int) -> None:
     cycle = cycle_of(day, closing_day)
@@ -22,7 +21,6 @@ def test_a_day_lies_in_its_cycle_and_cycles_leave_no_day_between_them(day: dt.da
     assert cycle_of(cycle.start - dt.timedelta(days=1), closing_day).end == cycle.start - dt.timedelta(days=1)
 
 
-@settings(deadline=None)
 @given(day=DAYS, closing_day=st.integers(1, 28))
 def test_all_days_of_a_cycle_name_the_same_cycle(day: dt.date, closing_day: int) -> None:
     cycle = cycle_of(day, closing_day)

@@ -24,7 +24,7 @@ def _hours(rows: list[tuple[str, int, int]], plate: str) -> set[int]:
     return {hour for own, start, count in rows for hour in range(start, start + count) if own == plate}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(_ROWS, _ROWS)
 def test_each_pair_that_shares_time_is_found_once_with_its_time(left: list, right: list) -> None:
     shared = [
@@ -37,7 +37,7 @@ def test_each_pair_that_shares_time_is_found_once_with_its_time(left: list, righ
     assert [*overlaps(_frame(left), _frame(right)).itertuples(index=False, name=None)] == expected
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(_ROWS, _ROWS)
 def test_time_that_several_rows_cover_counts_once(rows: list, by: list) -> None:
     covered = [len(_hours([row], row[0]) & _hours(by, row[0])) * _HOUR_US for row in rows]

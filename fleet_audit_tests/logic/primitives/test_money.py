@@ -3,7 +3,7 @@ from decimal import ROUND_HALF_UP, Decimal
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet_audit.logic.primitives.money import (
@@ -42,7 +42,6 @@ def test_ties_are_read_as_people_write_them(km: float, expected: str) -> None:
     assert round_km(pd.Series([km])).iloc[0] == Decimal(expected)
 
 
-@settings(deadline=None)
 @given(st.lists(METRES, min_size=1))
 def test_floats_of_whole_metres_round_as_their_decimals_do(metres: list[int]) -> None:
     rounded = round_km(pd.Series([value / 1000 for value in metres]))
@@ -51,7 +50,6 @@ def test_floats_of_whole_metres_round_as_their_decimals_do(metres: list[int]) ->
     assert round_km(exact).tolist() == rounded.tolist()
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 5_000), min_size=1, max_size=300))
 def test_a_sum_of_float_steps_rounds_as_the_exact_sum(metres: list[int]) -> None:
     total = 0.0
@@ -60,7 +58,6 @@ def test_a_sum_of_float_steps_rounds_as_the_exact_sum(metres: list[int]) -> None
     assert round_km(pd.Series([total])).iloc[0] == half_up(Decimal(sum(metres)) / 1000)
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(KM_VALUES, RATES), min_size=1))
 def test_products_are_exact_and_half_up_once(pairs: list[tuple[Decimal, Decimal]]) -> None:
     km = pd.Series([pair[0] for pair in pairs], dtype=KM)
@@ -87,14 +84,12 @@ def test_a_value_that_is_no_distance_is_named() -> None:
         round_km(pd.Series([1.0, float("inf")]))
 
 
-@settings(deadline=None)
 @given(st.lists(st.decimals(-9_999, 9_999, places=2)))
 def test_hundredths_there_and_back(values: list[Decimal]) -> None:
     series = pd.Series(values, dtype=BRL)
     assert from_hundredths(to_hundredths(series), BRL, series.index).tolist() == values
 
 
-@settings(deadline=None)
 @given(st.integers(0, 10**9), st.integers(1, 31))
 def test_whole_quotients_are_half_up(numerator: int, denominator: int) -> None:
     exact = (Decimal(numerator) / denominator).quantize(Decimal(1), rounding=ROUND_HALF_UP)

@@ -30,7 +30,7 @@ def tariffs(*values: dict) -> pd.DataFrame:
     return rows(TARIFFS, *({"contract_id": "C", **value} for value in values))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(old=DELIVERY, new=DELIVERY)
 def test_the_days_on_which_the_table_says_something_else_and_no_others(old, new) -> None:
     def said(delivery: list[dict], day: dt.date) -> Counter:

@@ -71,7 +71,7 @@ def test_points_without_coordinates_and_frames_without_rows_have_no_place() -> N
     assert len(Places(pois).locate_address(pd.Series([], dtype="str"), DAY)) == 0
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.tuples(st.floats(-22.1, -21.9), st.floats(-52.1, -51.9)), min_size=1, max_size=20))
 def test_the_tree_finds_what_looking_at_every_place_finds(points: list[tuple[float, float]]) -> None:
     centres = [(-22.0, -52.0, 3000.0), (-22.02, -52.03, 5000.0), (-21.97, -52.0, 4000.0)]

@@ -211,7 +211,7 @@ WILD = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(WILD, st.integers(3, 6))
 def test_every_point_is_accepted_or_rejected_with_a_reason_and_the_filter_cannot_lock(
     wild: list[tuple[float, float, int, float]], calm: int
@@ -231,7 +231,7 @@ def test_every_point_is_accepted_or_rejected_with_a_reason_and_the_filter_cannot
     assert seen.tracks.seconds[-1] == bus.seconds
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.floats(-100, 100), min_size=5, max_size=60), st.sampled_from([10, 30, 600]))
 def test_parked_drift_is_never_distance(drift: list[float], every: int) -> None:
     """A receiver wanders within 100 m either way of a parked bus; nothing of it is paid."""

@@ -1,7 +1,7 @@
 """The readings around points: the nearest one of the point's own track, in whatever order the points are asked."""
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet_audit.logic.trips.kernels.odometer import readings_from, readings_until
@@ -9,7 +9,6 @@ from fleet_audit.logic.trips.kernels.odometer import readings_from, readings_unt
 TRACKS = st.lists(st.lists(st.booleans(), min_size=1, max_size=6), min_size=1, max_size=4)
 
 
-@settings(deadline=None)  # compiled on first use
 @given(TRACKS, st.lists(st.integers(0, 99), max_size=12), st.booleans())
 def test_the_nearest_reading_before_and_after_a_point_is_of_its_track(
     tracks: list[list[bool]], asked: list[int], is_sorted: bool

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet_audit.logic.trips.kernels.sphere import EARTH_RADIUS_M, arc_m, distance_m, is_within, measure_steps
@@ -26,7 +26,6 @@ def cosine(degrees: float) -> float:
     return math.cos(math.radians(degrees))
 
 
-@settings(deadline=None)  # compiled on first use
 @given(PLACES, NEAR, NEAR)
 def test_a_distance_is_the_haversine_one_to_the_last_digits(
     place: tuple[float, float], north: float, east: float
@@ -36,7 +35,6 @@ def test_a_distance_is_the_haversine_one_to_the_last_digits(
     assert found == pytest.approx(haversine(lat, lon, other_lat, other_lon), rel=1e-13, abs=1e-9)
 
 
-@settings(deadline=None)  # compiled on first use
 @given(PLACES, st.lists(st.tuples(NEAR, NEAR) | st.tuples(st.floats(-0.01, 0.01), st.floats(-0.01, 0.01)), max_size=40))
 def test_steps_measured_together_are_those_measured_alone_to_the_last_bit(
     place: tuple[float, float], steps: list[tuple[float, float]]
@@ -48,7 +46,6 @@ def test_steps_measured_together_are_those_measured_alone_to_the_last_bit(
     assert metres.tolist() == [0.0, *(arc_m(*a, *b) for a, b in pairwise(points))]
 
 
-@settings(deadline=None)  # compiled on first use
 @given(PLACES, NEAR, NEAR, st.floats(0.9, 1.1) | st.floats(0.99999, 1.00001))
 def test_within_is_decided_as_by_the_distance(
     place: tuple[float, float], north: float, east: float, share: float

@@ -1,13 +1,12 @@
 """Medians of stretches of points."""
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet_audit.logic.trips.kernels.stops import medians
 
 
-@settings(deadline=None)  # compiled on first use
 @given(st.lists(st.lists(st.sampled_from([-1.5, 0.0, 0.25, 3.0]) | st.floats(-90, 90), min_size=1, max_size=60)))
 def test_medians_of_stretches_are_those_of_numpy(stretches: list[list[float]]) -> None:
     values = np.array([value for stretch in stretches for value in stretch])

@@ -1,7 +1,7 @@
 """Positions in order of track and time, whatever order and parts they came in."""
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet_audit.logic.trips.track.time_order import TrackOrder, TrackSpans
@@ -29,7 +29,6 @@ def expected(said: list[tuple[int, int]], spans: list[tuple[int, int, int]]) -> 
     ]
 
 
-@settings(deadline=None)  # compiled on first use
 @given(ROWS, SPANS | st.just(EVER), st.integers(0, 200))
 def test_rows_are_ordered_by_track_then_time_and_equal_ones_as_they_came(
     said: list[tuple[int, int]], spans: list[tuple[int, int, int]], cut: int
@@ -48,7 +47,6 @@ def test_rows_are_ordered_by_track_then_time_and_equal_ones_as_they_came(
     assert came.tolist() == [flat[at][1] for at in asked]
 
 
-@settings(deadline=None)  # compiled on first use
 @given(ROWS, st.randoms(use_true_random=False))
 def test_only_the_rows_that_are_kept_are_settled(said: list[tuple[int, int]], chance: object) -> None:
     found = arranged([said], EVER)
