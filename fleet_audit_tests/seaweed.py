@@ -115,7 +115,7 @@ class Seaweed:
 
 def _create_bucket(server: S3Server, process: subprocess.Popen[bytes]) -> None:
     port = int(server.endpoint.rsplit(":", 1)[1])
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while True:
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()

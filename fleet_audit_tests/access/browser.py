@@ -44,8 +44,8 @@ class Browser:
         self.wait_for(f"location.href === {json.dumps(ORIGIN + path)} && {ready}")
 
     def wait_for(self, condition: str) -> None:
-        """Waits until a script is true, at most 20 s."""
-        end = time.monotonic() + 20
+        """Waits until a script is true, at most 120 s."""
+        end = time.monotonic() + 120
         while time.monotonic() < end and not self.value(condition):
             time.sleep(0.02)
 

@@ -104,7 +104,7 @@ def test_an_error_that_nothing_handled_is_a_line_with_its_class_and_place_alone(
     )
     done = subprocess.run(
         [sys.executable, "-c", program], env={"FLEET_LOG_FORMAT": "json", "PYTHONPATH": ":".join(sys.path)},
-        capture_output=True, text=True, check=False, timeout=60,
+        capture_output=True, text=True, check=False, timeout=600,
     )  # fmt: skip
     warning, error = (json.loads(line) for line in done.stderr.splitlines())
     assert warning["logger"] == "py.warnings"

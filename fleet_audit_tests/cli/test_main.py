@@ -102,7 +102,7 @@ def test_a_wrong_setting_is_named_in_one_sentence_before_anything_runs(invoke, t
 def test_a_wrong_setting_is_no_traceback_in_a_real_process(tmp_path, command):
     environment = {**os.environ, "FLEET_CLOSING_DAY": "40", "FLEET_HOME": str(tmp_path / "home")}
     result = subprocess.run(
-        [PROGRAM, *command], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=120
+        [PROGRAM, *command], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=600
     )
     assert result.returncode == 2
     assert result.stdout == ""
@@ -276,7 +276,7 @@ def served(simulated, tmp_path) -> Callable[..., list[requests.Response]]:
                 window = {"from": "2025-06-10T03:00:00Z", "to": "2025-06-11T03:00:00Z"}
                 return [
                     requests.get(
-                        f"{url}/v1/positions", params=window, headers={"Authorization": f"Bearer {token}"}, timeout=10
+                        f"{url}/v1/positions", params=window, headers={"Authorization": f"Bearer {token}"}, timeout=60
                     )
                     for token in tokens
                 ]

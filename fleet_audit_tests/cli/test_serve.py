@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,18 +17,18 @@ from fleet_audit.access.accounts.demo_users import add_demo_users
 from fleet_audit.errors import PermanentError
 from fleet_audit.settings import Settings
 from fleet_audit.storage.postgres import engine_of
+from fleet_audit_tests.ports import free_port
 
 
 def test_a_terminated_service_stops_its_embedded_postgresql(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "fleet_audit.cli", "serve", "--home", str(tmp_path), "--port", str(port)]
     process = subprocess.Popen(command, env={**os.environ, "FLEET_SERVE_SECRET": "x" * 40}, cwd=tmp_path)
     try:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 240
         while True:
             try:
-                assert requests.get(f"http://127.0.0.1:{port}/health", timeout=10).json() == {"status": "ok"}
+                assert requests.get(f"http://127.0.0.1:{port}/health", timeout=60).json() == {"status": "ok"}
                 break
             except requests.ConnectionError:
                 assert process.poll() is None, "the service ended"
@@ -37,7 +36,7 @@ def test_a_terminated_service_stops_its_embedded_postgresql(tmp_path: Path) -> N
                 time.sleep(0.2)
         assert (tmp_path / "postgres/data/postmaster.pid").exists()
         process.send_signal(signal.SIGTERM)
-        assert process.wait(60) == 0
+        assert process.wait(240) == 0
     finally:
         process.kill()
     assert not (tmp_path / "postgres/data/postmaster.pid").exists()

@@ -231,7 +231,7 @@ def test_where_cycles_are_calendar_months_they_are_closed_as_such(postgres_url, 
     environment = {**os.environ, "FLEET_CLOSING_DAY": "1", "FLEET_HOME": str(tmp_path)}
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", _TICKS, postgres_url, *expected],
-        env=environment, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300,
+        env=environment, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=900,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert dict(zip(expected, map(json.loads, done.stdout.splitlines()), strict=True)) == expected

@@ -178,7 +178,7 @@ def test_dg_finds_no_fault_in_the_definitions(tmp_path):
 def _run(home: Path, folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
     ours = {"PYTHONPATH": str(REPOSITORY), "FLEET_HOME": str(home), "DAGSTER_HOME": str(home)}
     return subprocess.run(
-        command, cwd=folder, env={**os.environ, **ours}, capture_output=True, text=True, check=False, timeout=300
+        command, cwd=folder, env={**os.environ, **ours}, capture_output=True, text=True, check=False, timeout=900
     )
 
 

@@ -17,8 +17,6 @@ from fleet_audit.schema.facts import STAGE_COUNTS
 from fleet_audit.storage.warehouse import Warehouse
 from fleet_audit_tests.dagster_instance import dagster_instance
 
-YESTERDAY = dt.datetime.now(ZoneInfo("America/Sao_Paulo")).date() - dt.timedelta(days=1)
-
 
 @dg.asset(key=["fact", "findings"], partitions_def=daily_partitions)
 def findings() -> None:
@@ -33,7 +31,8 @@ def instance(tmp_path) -> Iterator[dg.DagsterInstance]:
 
 
 def _day(back: int) -> dt.date:
-    return YESTERDAY - dt.timedelta(days=back)
+    """So many days before yesterday."""
+    return dt.datetime.now(ZoneInfo("America/Sao_Paulo")).date() - dt.timedelta(days=1 + back)
 
 
 def test_failed_and_missing_days_have_a_cure_and_a_source_that_shrank_is_named(instance, postgres_url):
@@ -60,7 +59,7 @@ def test_failed_and_missing_days_have_a_cure_and_a_source_that_shrank_is_named(i
     )
     assert len(lines) == 2
     assert not unusual.passed
-    assert unusual.description.startswith(f"{YESTERDAY}: visit_legs has 400 rows, usual on the same weekday are 1,000.")
+    assert unusual.description.startswith(f"{_day(0)}: visit_legs has 400 rows, usual on the same weekday are 1,000.")
     (record,) = instance.fetch_materializations(HEALTH, limit=2).records
     numbers = {name: value.value for name, value in record.asset_materialization.metadata.items()}
     assert (numbers["failed_days"], numbers["missing_days"], numbers["unusual_volumes"]) == (1, 2, 1)

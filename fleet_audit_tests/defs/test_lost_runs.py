@@ -28,7 +28,7 @@ from fleet_audit.defs.resources import FleetResource, run_resources
 @dg.asset
 def long() -> None:
     print("started", flush=True)
-    time.sleep(120)
+    time.sleep(600)
 
 folder, url = sys.argv[1:]
 with dg.DagsterInstance.local_temp(folder) as instance:
@@ -48,7 +48,7 @@ def instance(folder) -> Iterator[dg.DagsterInstance]:
         yield instance
 
 
-def _until(is_true, seconds: float = 30) -> None:
+def _until(is_true, seconds: float = 120) -> None:
     ends = time.monotonic() + seconds
     while not is_true():
         assert time.monotonic() < ends

@@ -28,7 +28,6 @@ from fleet_audit.settings import load_settings
 from fleet_audit.storage.warehouse import Warehouse
 from fleet_audit_tests.dagster_instance import dagster_instance
 
-YESTERDAY = dt.datetime.now(ZoneInfo("America/Sao_Paulo")).date() - dt.timedelta(days=1)
 START, END = dt.date(2025, 5, 16), dt.date(2025, 6, 15)
 SECRET = "s3cr3t-token"
 
@@ -54,6 +53,10 @@ class Inboxes:
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.address = f"json://127.0.0.1:{self.server.server_address[1]}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+def _yesterday() -> dt.date:
+    return dt.datetime.now(ZoneInfo("America/Sao_Paulo")).date() - dt.timedelta(days=1)
 
 
 @pytest.fixture
@@ -148,16 +151,16 @@ def test_a_failed_run_is_notified_without_what_was_raised(notified, inboxes):
 
 def test_yesterdays_report_is_notified_with_its_figures(notified, inboxes, postgres_url, monkeypatch, tmp_path):
     monkeypatch.setenv("FLEET_LAKE_URL", str(tmp_path / "lake"))
-    pdf = tmp_path / "lake" / "reports" / "d1" / f"date={YESTERDAY}" / "d1.pdf"
+    pdf = tmp_path / "lake" / "reports" / "d1" / f"date={_yesterday()}" / "d1.pdf"
     pdf.parent.mkdir(parents=True)
     pdf.write_bytes(b"%PDF-1.7 of the day")
-    _kpis(postgres_url, YESTERDAY)
-    _incident(postgres_url, YESTERDAY)
-    notified("notify_day", "day", {"dagster/partition": YESTERDAY.isoformat()})
+    _kpis(postgres_url, _yesterday())
+    _incident(postgres_url, _yesterday())
+    notified("notify_day", "day", {"dagster/partition": _yesterday().isoformat()})
     (message,) = inboxes.received
-    assert message["title"].startswith(f"D-1 de {YESTERDAY:%d/%m/%Y} pronto")
+    assert message["title"].startswith(f"D-1 de {_yesterday():%d/%m/%Y} pronto")
     (attached,) = message["attachments"]
-    assert attached["filename"] == f"d1_{YESTERDAY}.pdf"
+    assert attached["filename"] == f"d1_{_yesterday()}.pdf"
     assert base64.b64decode(attached["base64"]) == pdf.read_bytes()
     lines = message["message"].splitlines()
     assert lines[:6] == [
@@ -171,7 +174,7 @@ def test_yesterdays_report_is_notified_with_its_figures(notified, inboxes, postg
     assert lines[7:9] == ["O que olhar primeiro:", "1. GDP4J68: Glosa R$ 49,00. A ata 12 foi declarada duas vezes."]
     assert lines[-2] == "Veículos sem dado: ABC1D23, QRS2T34"
     assert lines[-1].startswith("Relatório: ")
-    assert lines[-1].endswith(f"/reports/d1/date={YESTERDAY}/d1.html")
+    assert lines[-1].endswith(f"/reports/d1/date={_yesterday()}/d1.html")
 
 
 @pytest.mark.parametrize("tags", [{"dagster/partition": "2025-06-10"}, {}])
@@ -181,7 +184,7 @@ def test_older_days_are_not_notified(notified, inboxes, tags):
 
 
 def test_a_late_report_is_notified_and_its_corrections_are_not(notified, inboxes, postgres_url):
-    before = YESTERDAY - dt.timedelta(days=1)
+    before = _yesterday() - dt.timedelta(days=1)
     _kpis(postgres_url, before)
     notified("notify_day", "day", {**range_tags(before, before), "fleet/trigger": "recovery"})
     (message,) = inboxes.received
@@ -223,7 +226,7 @@ def test_a_warehouse_that_is_down_is_a_skipped_tick(notified, inboxes):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"postgresql://u:{SECRET}@127.0.0.1:{unused.getsockname()[1]}/db"
-        skipped = notified("notify_day", "day", {"dagster/partition": YESTERDAY.isoformat()}, warehouse_url=url)
+        skipped = notified("notify_day", "day", {"dagster/partition": _yesterday().isoformat()}, warehouse_url=url)
     assert skipped
     assert SECRET not in skipped
     assert inboxes.received == []

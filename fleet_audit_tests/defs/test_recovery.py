@@ -25,7 +25,6 @@ from fleet_audit.storage.step_errors import acts_on_errors
 from fleet_audit.storage.warehouse import Warehouse
 from fleet_audit_tests.dagster_instance import dagster_instance
 
-TODAY = dt.datetime.now(ZoneInfo("America/Sao_Paulo")).date()
 START, END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 TOKEN = "s3cret-token"
 pytestmark = pytest.mark.filterwarnings("ignore:Parameter `backfill_policy`")
@@ -41,7 +40,8 @@ def findings() -> None:
 
 
 def _day(back: int) -> dt.date:
-    return TODAY - dt.timedelta(days=back)
+    """So many days before today."""
+    return dt.datetime.now(ZoneInfo("America/Sao_Paulo")).date() - dt.timedelta(days=back)
 
 
 def _job(asset: dg.AssetsDefinition) -> dg.JobDefinition:
@@ -72,7 +72,7 @@ class Site:
 
     def obey(self, asset: dg.AssetsDefinition, request: dg.RunRequest) -> bool:
         """Runs what was requested."""
-        back = [(TODAY - dt.date.fromisoformat(request.tags[name])).days for name in (START, END)]
+        back = [(_day(0) - dt.date.fromisoformat(request.tags[name])).days for name in (START, END)]
         return self.run(asset, *back, **{TRIGGER_TAG: request.tags[TRIGGER_TAG]})
 
 
@@ -121,7 +121,7 @@ def test_the_day_before_is_requested_for_the_tail_that_this_morning_lacks(site, 
     site.warehouse.execute(
         "update ops.api_windows set answered_to = null, message = 'cut', failed_at = now() - interval '1 hour' "
         "where partition_date = :day",
-        {"day": TODAY},
+        {"day": _day(0)},
     )
     assert _spans(site.tick()[0]) == [(_day(1).isoformat(), _day(1).isoformat())]
 

@@ -22,12 +22,14 @@ from fleet_audit.schema.facts import TRIPS
 from fleet_audit.schema.lake import STAGING_POSITIONS
 from fleet_audit.storage import run_locks, step_errors
 from fleet_audit.storage.postgres import engine_of
-from fleet_audit.storage.run_locks import run_lock
+from fleet_audit.storage.run_locks import RunLock, run_lock
 from fleet_audit_tests.storage.rows import sample
 
 DAY = dt.date(2025, 6, 10)
 ONE_DAY = dt.timedelta(days=1)
 _REPORT = dg.AssetKey(["reports", "cycle"])
+_HOLDERS = "from pg_locks where locktype = 'advisory' and granted"
+_LONG_S = 120  # of a wait; far beyond what it takes, for a busy machine
 
 
 class _Run(SimpleNamespace):
@@ -37,13 +39,6 @@ class _Run(SimpleNamespace):
     def over(cls, first: dt.date, last: dt.date, job: str = "day", **selected: object) -> _Run:
         log = SimpleNamespace(info=print)
         return cls(run=dg.DagsterRun(job_name=job, tags=range_tags(first, last), **selected), log=log)
-
-
-def _holds(fleet: FleetResource, run: _Run, held: list[str], name: str, seconds: float) -> None:
-    with days_held(fleet, run):
-        held.append(f"{name} begins")
-        time.sleep(seconds)
-        held.append(f"{name} ends")
 
 
 @pytest.mark.parametrize(
@@ -56,14 +51,26 @@ def _holds(fleet: FleetResource, run: _Run, held: list[str], name: str, seconds:
     ids=["an overlapping range", "the cycle of the day", "other days"],
 )
 def test_runs_over_the_same_days_follow_each_other(postgres_url, second, order):
+    """The first ends when the second waits for it, or else has ended."""
     held: list[str] = []
-    fleet = FleetResource(warehouse_url=postgres_url)
-    with ThreadPoolExecutor(2) as threads:
-        first = threads.submit(_holds, fleet, _Run.over(DAY, DAY), held, "a", 2.5)
-        while not held:
-            time.sleep(0.02)
-        threads.submit(_holds, fleet, second, held, "b", 0.1).result(timeout=30)
-        first.result(timeout=30)
+    fleet, is_held, may_end = FleetResource(warehouse_url=postgres_url), threading.Event(), threading.Event()
+    waiting = SimpleNamespace(info=lambda _: may_end.set())
+
+    def hold_until_it_may_end() -> None:
+        with days_held(fleet, _Run.over(DAY, DAY)):
+            held.append("a begins")
+            is_held.set()
+            assert may_end.wait(timeout=_LONG_S)
+            held.append("a ends")
+
+    with ThreadPoolExecutor(1) as threads:
+        first = threads.submit(hold_until_it_may_end)
+        assert is_held.wait(timeout=_LONG_S)
+        with days_held(fleet, _Run(run=second.run, log=waiting)):
+            held.append("b begins")
+        held.append("b ends")
+        may_end.set()
+        first.result(timeout=_LONG_S)
     assert held == order
 
 
@@ -75,18 +82,23 @@ def test_a_process_that_died_holds_nothing(postgres_url):
         with run_lock(postgres_url, [DAY], waited.set):
             pass
 
-    with ThreadPoolExecutor(1) as threads, run_lock(postgres_url, [DAY], waited.set):
+    RunLock(lambda: postgres_url, [DAY]).acquire(print)  # without the thread that takes them again
+    with ThreadPoolExecutor(1) as threads:
         taking = threads.submit(wait_then_take)
-        assert waited.wait(timeout=10)
+        assert waited.wait(timeout=_LONG_S)
         _end_holders(postgres_url)
-        taking.result(timeout=10)
+        taking.result(timeout=_LONG_S)
 
 
 def _end_holders(url: str) -> None:
-    """Ends the connection of each lock, as a restart of PostgreSQL does."""
+    """Ends the connection of each lock, as a restart of PostgreSQL does, and waits for it."""
     with engine_of(url).connect() as connection:
-        ended = "select count(pg_terminate_backend(pid)) from pg_locks where locktype = 'advisory' and granted"
-        assert connection.execute(sa.text(ended)).scalar_one() > 0
+        assert connection.execute(sa.text(f"select count(pg_terminate_backend(pid, 60000)) {_HOLDERS}")).scalar_one()
+
+
+def _is_locked(url: str) -> bool:
+    with engine_of(url).connect() as connection:
+        return connection.execute(sa.text(f"select count(*) {_HOLDERS}")).scalar_one() > 0
 
 
 def test_days_stay_locked_after_a_restart_of_postgresql(postgres_url, monkeypatch):
@@ -100,28 +112,30 @@ def test_days_stay_locked_after_a_restart_of_postgresql(postgres_url, monkeypatc
     with ThreadPoolExecutor(1) as threads:
         with run_lock(postgres_url, [DAY], waited.set) as lock:
             _end_holders(postgres_url)
-            time.sleep(0.5)
+            while not _is_locked(postgres_url):
+                time.sleep(0.02)
             taking = threads.submit(wait_then_take)
-            assert waited.wait(timeout=10)
+            assert waited.wait(timeout=_LONG_S)
             lock.require()
             assert not is_taken.is_set()
-        taking.result(timeout=10)
+        taking.result(timeout=_LONG_S)
 
 
 def test_days_that_another_run_took_stay_lost(postgres_url):
-    with run_lock(postgres_url, [DAY], print) as lock:
+    lock = RunLock(lambda: postgres_url, [DAY])  # without the thread that would take them again before the other does
+    lock.acquire(print)
+    _end_holders(postgres_url)
+    lost = "Another run took days of this run"
+    with run_lock(postgres_url, [DAY], print), pytest.raises(RetryableError, match=lost):
         lock.require()
-        _end_holders(postgres_url)
-        lost = "Another run took days of this run"
-        with run_lock(postgres_url, [DAY], print), pytest.raises(RetryableError, match=lost):
-            lock.require()
-        with pytest.raises(RetryableError, match=lost):
-            lock.require()
+    with pytest.raises(RetryableError, match=lost):
+        lock.require()
 
 
 @pytest.mark.parametrize(("table", "io"), [(TRIPS, "warehouse_io"), (STAGING_POSITIONS, "lake_io")])
 def test_a_run_whose_days_another_run_took_writes_nothing(postgres_url, tmp_path, monkeypatch, table, io):
     monkeypatch.setattr(step_errors, "RETRY_POLICY", dg.RetryPolicy(max_retries=0))
+    monkeypatch.setattr(run_locks, "_LOOK_S", _LONG_S)  # nor does the run take its days again before the other
     fleet = FleetResource(warehouse_url=postgres_url, home=str(tmp_path), lake_url=str(tmp_path / "lake"))
 
     with ExitStack() as other_run:
@@ -167,9 +181,9 @@ def test_a_run_that_computes_again_forgets_what_the_run_recorded_that_it_waited_
     with ThreadPoolExecutor(1) as threads:
         with run_lock(postgres_url, [DAY], print):
             second = threads.submit(compute_again)
-            assert waited.wait(timeout=30)
+            assert waited.wait(timeout=_LONG_S)
             digests.record(DAY, "inputs", "content")
-        assert second.result(timeout=30)
+        assert second.result(timeout=_LONG_S)
     assert is_unchanged == [False]
 
 

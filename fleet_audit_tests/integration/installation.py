@@ -61,7 +61,7 @@ class Installation:
     ) -> subprocess.CompletedProcess[str]:
         """Runs a command line to its end."""
         with self.started(*arguments, program=program, folder=folder) as process:
-            output, errors = process.communicate(timeout=300)
+            output, errors = process.communicate(timeout=900)
         return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
 
     def started(

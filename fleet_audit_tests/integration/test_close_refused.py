@@ -31,8 +31,6 @@ from fleet_audit.storage.stores import Stores
 from fleet_audit_tests.integration.installation import Installation, invoked
 from fleet_audit_tests.integration.small_fleet import visit_report
 
-TODAY = dt.datetime.now(ZoneInfo("America/Sao_Paulo")).date()
-THIS_CYCLE = cycle_of(TODAY, 16)
 MAY = cycle_of(dt.date(2025, 5, 16), 16)
 ONE_DAY = dt.timedelta(days=1)
 
@@ -61,15 +59,17 @@ def _computed(installation: Installation, cycle: Cycle, *, without: tuple[dt.dat
 
 @pytest.mark.parametrize("command", [("close",), ("close", "--final")], ids=" ".join)
 @pytest.mark.parametrize(
-    ("start", "sentence"),
+    "refused",
     [
-        (THIS_CYCLE.start, f"can be closed .* from .* on; today is {TODAY}"),
-        (THIS_CYCLE.end + ONE_DAY, "can be closed .* from .* on"),
-        (dt.date(2025, 5, 17), "No cycle starts on 2025-05-17: .* the cycle that starts on 2025-05-16"),
-        (dt.date(2023, 5, 16), "lies before the first day that can be run .FLEET_START_DATE."),
+        lambda today: (cycle_of(today, 16).start, f"can be closed .* from .* on; today is {today}"),
+        lambda today: (cycle_of(today, 16).end + ONE_DAY, "can be closed .* from .* on"),
+        lambda _: (dt.date(2025, 5, 17), "No cycle starts on 2025-05-17: .* the cycle that starts on 2025-05-16"),
+        lambda _: (dt.date(2023, 5, 16), "lies before the first day that can be run .FLEET_START_DATE."),
     ],
+    ids=["this cycle", "the next one", "not a first day", "before the first day of all"],
 )
-def test_a_close_that_cannot_be_is_one_sentence_and_leaves_nothing(installation, command, start, sentence):
+def test_a_close_that_cannot_be_is_one_sentence_and_leaves_nothing(installation, command, refused):
+    start, sentence = refused(dt.datetime.now(ZoneInfo("America/Sao_Paulo")).date())
     result = invoked(installation, *command, "--cycle", start)
     assert result.exit_code == 2
     (line,) = result.output.strip().splitlines()

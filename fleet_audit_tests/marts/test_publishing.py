@@ -89,11 +89,11 @@ def test_a_changed_column_builds_the_table_anew_with_all_days_and_the_views_on_i
 def test_an_unchanged_view_does_not_wait_for_its_readers(sample, run, query, postgres_url, project):
     run(DAY, NEXT)
     with engine_of(postgres_url).begin() as reader:
-        reader.execute(sa.text("set local statement_timeout = '20s'"))
+        reader.execute(sa.text("set local statement_timeout = '120s'"))
         reader.execute(sa.text("select * from mart.stg_trips"))  # holds its lock until the end of the transaction
         with ThreadPoolExecutor(1) as pool:
             run_beside = pool.submit(publish, postgres_url, project, project.model("stg_trips"), Days(DAY, DAY))
-            assert run_beside.result(timeout=20).rows == 2
+            assert run_beside.result(timeout=120).rows == 2
 
 
 def test_a_changed_variable_reaches_the_view(fill, run, query, postgres_url, project):

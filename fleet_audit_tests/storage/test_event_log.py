@@ -145,7 +145,7 @@ def test_who_watches_a_run_sees_it_while_it_goes_on(instance):
 
     ui.watch(run.run_id, None, seen)
     instance.report_engine_event("half way", run)
-    assert half_seen.wait(10)
+    assert half_seen.wait(120)
     ui.end_watch(run.run_id, seen)
     ui.dispose()
 

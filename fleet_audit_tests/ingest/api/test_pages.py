@@ -161,7 +161,7 @@ def test_a_window_that_fails_leaves_a_gap_and_the_others_are_read(server, lake, 
         query = parse_qs(urlsplit(request.path).query)
         if query["from"][0].endswith("T09:00:00Z"):
             return 503, {}, b""
-        reply = requests.get(server.url + request.path, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=5)
+        reply = requests.get(server.url + request.path, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=60)
         return reply.status_code, {}, reply.content
 
     warehouse = Warehouse(postgres_url)
@@ -181,7 +181,7 @@ def test_windows_that_are_answered_by_no_content_are_complete_and_have_no_page(s
     """204 beside pages of rows: the request ended with an error, and the run with it."""
 
     def answer(request: BaseHTTPRequestHandler) -> tuple[int, dict[str, str], bytes]:
-        reply = requests.get(server.url + request.path, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=5)
+        reply = requests.get(server.url + request.path, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=60)
         return (200, {}, reply.content) if reply.json()["data"] else (204, {}, b"")
 
     warehouse = Warehouse(postgres_url)

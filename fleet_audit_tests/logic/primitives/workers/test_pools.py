@@ -10,6 +10,7 @@ import time
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from multiprocessing import forkserver
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +23,13 @@ ITEMS = range(12)
 def squared_with_process(number: int) -> tuple[int, int]:
     time.sleep(0.02 if number % 3 else 0.1)  # the later ones are ready before the first
     return number * number, os.getpid()
+
+
+def squared_when_all_work(number: int, processes: int, folder: Path) -> tuple[int, int]:
+    (folder / str(os.getpid())).touch()
+    while len(list(folder.iterdir())) < processes:  # a busy machine starts one long before the other
+        time.sleep(0.01)
+    return squared_with_process(number)
 
 
 def square_with_surroundings(number: int) -> tuple[int, int, int]:
@@ -67,16 +75,17 @@ def large(number: int) -> bytes:
 def is_nothing_left() -> bool:
     """No process and no thread of a pool, for which the end of this process would wait."""
     for child in multiprocessing.active_children():
-        child.join(10)
+        child.join(60)
     threads = [thread for thread in threading.enumerate() if type(thread).__name__ == "_ExecutorManagerThread"]
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     return not multiprocessing.active_children() and not any(thread.is_alive() for thread in threads)
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_results_come_in_the_order_of_the_items(processes):
-    results = list(map_in_processes(squared_with_process, ITEMS, processes))
+def test_results_come_in_the_order_of_the_items(processes, tmp_path):
+    squared = partial(squared_when_all_work, processes=processes, folder=tmp_path)
+    results = list(map_in_processes(squared, ITEMS, processes))
     assert [square for square, _ in results] == [number * number for number in ITEMS]
     workers = {process for _, process in results}
     assert workers == {os.getpid()} if processes == 1 else len(workers) == 2 and os.getpid() not in workers

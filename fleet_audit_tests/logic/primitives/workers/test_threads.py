@@ -26,7 +26,7 @@ def processors(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_results_are_in_the_order_of_the_items_and_every_processor_works(processors: int) -> None:
-    together = threading.Barrier(processors, timeout=20)  # broken unless so many threads wait at once
+    together = threading.Barrier(processors, timeout=120)  # broken unless so many threads wait at once
 
     def squared(number: int) -> int:
         together.wait()
