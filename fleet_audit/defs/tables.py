@@ -181,15 +181,22 @@ def next_part(
 ) -> Result:
     """The next result, which is that of `part`, a `what`; what is raised has a note that names it.
 
-    Raises PermanentError when a process is killed, with the settings to change: `cure`. It may have been that of
-    another part, unless each `is_alone`.
+    Raises PermanentError when a process is killed, with the settings to change: `cure`; or when what it computed cannot
+    be read here. It may have been that of another part, unless each `is_alone`.
     """
     try:
         return next(results)
     except BrokenProcessPool as error:
+        computed = f"{part}{'' if is_alone else f' or another {what} at the same time'}"
+        if error.__cause__ is not None:
+            wrong = str(error.__cause__).removesuffix("'''").rstrip().rpartition("\n")[2]
+            raise PermanentError(
+                f"What a process computed of {computed} cannot be read by this one ({wrong}): this is an error of the "
+                "program, and running it again does not help; report it."
+            ) from error
         raise PermanentError(
-            f"A process that computed {part}{'' if is_alone else f' or another {what} at the same time'} was killed, "
-            f"most likely for lack of memory: set {cure}, and run it again."
+            f"A process that computed {computed} was killed, most likely for lack of memory: set {cure}, and run it "
+            "again."
         ) from error
     except Exception as error:
         error.add_note(f"The {what} was {part}.")

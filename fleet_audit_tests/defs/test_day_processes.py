@@ -88,6 +88,27 @@ def test_a_killed_process_that_worked_alone_blames_no_other():
         list(computed_in_turn({"UM": DAYS[0]}, killed, are_large=True, what="carrier"))
 
 
+class Unreadable(str):
+    """A text that pickles, but cannot be made again from its text alone."""
+
+    __slots__ = ()
+
+    def __new__(cls, text: str, more: str) -> Unreadable:
+        return super().__new__(cls, text + more)
+
+
+def unreadable(day: dt.date) -> Unreadable:
+    return Unreadable(str(day), "x")
+
+
+def test_a_result_that_cannot_be_read_is_no_lack_of_memory():
+    with pytest.raises(
+        PermanentError, match=rf"computed of {DAYS[0]} or .* \(TypeError: .*'more'\).* report it"
+    ) as raised:
+        list(computed_parts(DAYS, lambda day: day, unreadable, 2))
+    assert "memory" not in str(raised.value)
+
+
 class KilledVehicles:
     """Work on vehicles whose process is killed."""
 

@@ -38,7 +38,8 @@ def map_in_processes(
     `work` is sent to each process once and may keep there what the next item needs again; it, items and results must be
     picklable. Twice as many items as processes are taken ahead of the result that is waited for, so that memory does
     not grow with their number. What an item raises, or the taking of it, is raised here in its place among the
-    results, and ends the processes; so does closing the generator. Raises BrokenProcessPool when a process is killed.
+    results, and ends the processes; so does closing the generator. Raises BrokenProcessPool when a process is killed,
+    and one with a cause when a result cannot be read by this one.
 
     Args:
         preloaded: modules that the processes have in common; those of the first call in a process count.
