@@ -19,7 +19,7 @@ from fleet_audit.ingest.reference.delivered_files import newest_versions
 from fleet_audit.logic.primitives.cycles import cycle_of
 from fleet_audit.logic.reference.plate_forms import registered_forms, to_registered
 from fleet_audit.logic.reference.reference import Reference
-from fleet_audit.schema.reference import BY_NAME
+from fleet_audit.schema.reference import BY_NAME, POI_KINDS
 from fleet_audit.storage.warehouse import Warehouse
 
 _COLUMNS = ["operational_date", "source", "plate", "reason_pt"]
@@ -30,7 +30,7 @@ _CODE = {
     "devices": "device_id", "pois": "unit_code", "shifts": "unit_code", "calendar": "unit_code", "vehicles": None,
 }  # fmt: skip
 _OF_PLATES = ["km_plan", "invoices"]  # a row of these is about a vehicle, or a total
-_LIKE_A_PLATE = r"(?=(?:.*[A-Z]){2})(?=(?:.*\d){2})[A-Z\d]{5,9}$"
+_LIKE_A_PLATE = r"(?=(?:.*[A-Z]){2})(?!(?:.*[A-Z]){5})(?=(?:.*\d){2})[A-Z\d]{5,9}$"  # not `Total 31`
 _OF_ALL = ""  # a row that names nobody may be about each vehicle
 _LAST_CYCLE_DAY = 28  # no cycle begins after it
 _ROWS = """
@@ -47,7 +47,7 @@ def refused_terms(warehouse: Warehouse, reference: Reference, days: Sequence[dt.
     vehicles of the code that `_CODE` names. A row of a plan or an invoice is of the cycle that begins on its day, and
     one of a calendar of its day; a row without a legible day, and every other one, is of all days until the file is
     corrected. What names nobody is about every vehicle of its cycle or day if it holds a plate that cannot be read, or
-    is a day of the calendar; else it is a title, a total or a note.
+    is a day of the calendar, and a place of no known unit about every vehicle; else it is a title, a total or a note.
     """
     newest = newest_versions(warehouse, 1).drop_duplicates("table_name", keep="last")
     rows = warehouse.read(_ROWS, {"hashes": ",".join(newest["file_sha256"])})
@@ -63,7 +63,7 @@ def refused_terms(warehouse: Warehouse, reference: Reference, days: Sequence[dt.
     found = found.join(_plates(cells, rows["table_name"], reference), how="inner").join(
         _periods(cells, rows["table_name"])
     )
-    found = found[(found["plate"] != _OF_ALL) | found["first"].notna()]
+    found = found[(found["plate"] != _OF_ALL) | found["first"].notna() | found["source"].eq("pois")]
     found = found.drop_duplicates()  # ten places of a unit are about the same thousand vehicles
     dated = found.merge(pd.DataFrame({"operational_date": list(days)}), how="cross")
     is_of_day = dated["first"].isna() | (
@@ -85,7 +85,12 @@ def _plates(cells: pd.DataFrame, tables: pd.Series, reference: Reference) -> pd.
     no_total = tables.index[~tables.isin(_OF_PLATES) | tables.index.isin(illegible)]
     coded = coded[~of_devices & coded["row"].isin(no_total) & ~coded["row"].isin(named["row"])]
     found = pd.concat([named, coded]).drop_duplicates(["row", "plate"]).sort_values(["row", "plate"])
-    of_all = no_total[tables[no_total].isin([*_OF_PLATES, "calendar"])].difference(found["row"])
+    has_kind, has_unit = (
+        tables.index.isin(cells["row"][cells["value"].isin(list(known))])
+        for known in (POI_KINDS, reference.units["unit_code"])
+    )
+    may_be_of_all = tables.isin([*_OF_PLATES, "calendar"]) | (tables.eq("pois") & has_kind & ~has_unit)
+    of_all = no_total[may_be_of_all[no_total]].difference(found["row"])
     return pd.concat([found.set_index("row")["plate"], pd.Series(_OF_ALL, index=of_all, name="plate", dtype="str")])
 
 

@@ -46,6 +46,7 @@ def _refused(arrivals, *days: dt.date) -> set[tuple[dt.date, str, str]]:
         ("devices", "device_id,plate,valid_from,valid_to", f"1,{SEEN_TWICE},2025-06-32,", [PAID, SEEN_TWICE]),
         ("contracts", CONTRACT, "CT-1,UM,UCP,aluguel,2025-01-01", OF_CARRIER),
         ("pois", "poi_id,unit_code,kind,latitude,longitude,valid_from", "F,UMS,frente,-22,-95x,", [WITHOUT_TARIFF]),
+        ("pois", "poi_id,unit_code,kind,latitude,longitude,valid_from", "F,,frente,-22,-95x,", [""]),
         ("calendar", "date,unit_code,day_type", "2025-06-10,UCP,festa", OF_UCP),
         ("calendar", "date,unit_code,day_type", "2025-06-10,U?P,festa", [""]),
         ("shifts", "unit_code,shift_code,start_local,end_local,weekdays", "UMS,A,25:00,08:00,1-5", [WITHOUT_TARIFF]),
@@ -72,6 +73,7 @@ def test_a_refused_row_is_about_whom_it_names(arrivals, table, header, row, plat
         ("km_plan", PLAN, "2025-05-16,TOTAL,,1200,62,"),
         ("km_plan", PLAN, ",,R1,900,31,"),
         ("invoices", INVOICE, "CT-1,2025-05-16,TOTAL,,1200,,5880.00,"),
+        ("invoices", INVOICE, "CT-1,2025-05-16,Total 31,,1200,,5880.00,"),
         ("carriers", "carrier_code,name", ",2 transportadoras"),
     ],
 )  # fmt: skip
