@@ -5,6 +5,8 @@ Rules that need such a source are not tested for that day; it is never a finding
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import pandas as pd
 
@@ -16,6 +18,15 @@ SOURCE_LETTERS = frozenset(LETTERS.values())
 _COLUMNS = ["operational_date", "source", "carrier_code", "plate", "reason_pt", "is_of_rows"]
 _LOW_PT = "linhas do dia foram recusadas em excesso"
 _API_PT = "a API de telemetria não respondeu por todo o dia"
+
+
+def resting_on(sources: Iterable[str]) -> set[str]:
+    """The sources; beside positions the devices, too: a refused row of theirs may say of which vehicle these are.
+
+    Of a device that a refused row had moved to another bus a run of the first bus was D05 at 0.99, its D06 excused.
+    """
+    asked = set(sources)
+    return asked | {"devices"} if "P" in asked else asked
 
 
 def no_incomplete_days() -> pd.DataFrame:

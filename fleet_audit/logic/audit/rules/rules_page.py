@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 
-from fleet_audit.logic.audit.incomplete import SOURCE_LETTERS
+from fleet_audit.logic.audit.incomplete import SOURCE_LETTERS, resting_on
 from fleet_audit.logic.audit.rules.draft import UNSEEN_HALT_CONFIDENCE
 from fleet_audit.logic.audit.rules.registry import RULES
 from fleet_audit.logic.audit.rules.rule import Rule
@@ -57,7 +57,8 @@ def _cells(rule: Rule) -> list[str]:
 
 def _rests_on(rule: Rule) -> str:
     letters = "".join(name for name in rule.rests_on if name in SOURCE_LETTERS)
-    return ", ".join([*([letters] if letters else []), *(f"`{name}`" for name in rule.rests_on[len(letters) :])])
+    tables = sorted(resting_on(rule.rests_on) - SOURCE_LETTERS)
+    return ", ".join([*([letters] if letters else []), *(f"`{name}`" for name in tables)])
 
 
 if __name__ == "__main__":

@@ -640,6 +640,8 @@ def test_days_that_the_api_did_not_answer_prove_neither_too_few_trips_nor_idlene
     assert not found(replace(context, incomplete=gaps_of(PLATE, DAYS[20:])), "V04")
     observed = replace(context, incomplete=gaps, coverage=context.coverage.assign(observed_h=23.9))
     assert found(observed, "T06") == found(context, "T06")  # what was refused can hold nothing of its days
+    moved = find_in_cycle(replace(context, incomplete=gaps_of(PLATE, DAYS[:1], "devices")))  # to another bus, perhaps
+    assert not {"T06", "V04"} & set(moved["rule_id"])
 
 
 def charged(days: Sequence[dt.date] = DAYS, plate: str = PLATE) -> list[dict]:

@@ -168,6 +168,21 @@ def test_a_run_whose_positions_did_not_arrive_by_our_own_fault_is_held_without_a
     assert for_the_gap == on_positions
 
 
+def test_a_vehicle_of_which_a_refused_row_may_have_taken_the_device_is_not_accused_by_its_positions() -> None:
+    """A device was in another bus since that day; the row that says so was refused for its last day."""
+    trips = [trip(f"T{plate}", "12:00", "13:00", plate=plate) for plate in (PLATE, OTHER)]
+    clocks = (("A", "12:00", "13:00"), ("X", "08:00", "09:00"))
+    runs = [run(f"{name}{plate}", *times, "60", plate=plate) for plate in (PLATE, OTHER) for name, *times in clocks]
+    reason = "linhas de devices.csv foram recusadas"
+    context = audit(trips, runs, incomplete=incomplete(DAY, "devices", reason).assign(plate=PLATE))
+    found_by = find(context).groupby("rule_id")["plate"].agg(set)
+    accused = {rule_id: found_by.get(rule_id, set()) for rule_id in ("D01", "D02", "D05", "D06")}
+    assert accused == {"D01": {OTHER}, "D02": {OTHER}, "D05": {OTHER}, "D06": set()}
+    assert held_runs(context).set_index("plate")["reason"].to_dict() == {PLATE: "source_missing", OTHER: "phantom"}
+    untested = rules_not_tested(context, DAY_RULES).set_index("rule_id")["reason_pt"]
+    assert {"D01", "D02", "D05", "D06"} <= set(untested.index[untested.str.contains(f"veículo {PLATE}: {reason}")])
+
+
 def test_a_run_that_reaches_into_an_incomplete_day_is_not_judged() -> None:
     silent = [span("00:00", "24:00", plate=OTHER)]
     late = run("R", "22:30", "24:30")

@@ -237,7 +237,7 @@ def _idle(context: AuditCycle, plate: str, days: pd.DataFrame) -> Draft:
 RULES = (
     Rule(
         "V04",
-        "12",
+        "13",
         "H",
         "Custo fixo sem operação",
         "O veículo tem custo fixo e não teve viagem de serviço em muitos dias úteis do ciclo.",
@@ -252,7 +252,7 @@ RULES = (
             Need(lambda context: len(context.fixed_costs) > 0, "nenhum custo fixo no ciclo"),
             CALENDAR,
         ),
-        rests_on=("calendar", "pois", "vehicles"),
+        rests_on=("calendar", "pois", "vehicles", "devices"),
         vehicle_need=VehicleNeeds(
             (
                 VehicleNeed(_plates_with_fixed_cost, _without_calendar, NO_CALENDAR_PT),
@@ -264,7 +264,7 @@ RULES = (
     ),
     Rule(
         "K03",
-        "7",
+        "8",
         "M",
         "Deslocamento vazio em excesso",
         "O veículo rodou vazio, no ciclo, mais do que o contrato admite em relação ao serviço.",
@@ -274,7 +274,7 @@ RULES = (
         "paid_doubtful_brl",
         ("deadhead_pct", "deadhead_sure_pct"),
         (OVER, ENOUGH_DAYS),
-        rests_on=("contracts", "pois"),
+        rests_on=("contracts", "pois", "devices"),
         vehicle_need=VehicleNeed(_plates_with_deadhead, _perhaps_less_empty, UNPROVEN_PLACE_PT),
         is_by_carrier=True,
     ),

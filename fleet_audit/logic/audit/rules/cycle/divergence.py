@@ -156,7 +156,7 @@ def _listed(row: Record) -> Record:
 RULES = (
     Rule(
         "D03",
-        "9",
+        "10",
         "C",
         "Declarado acima do medido, ciclo do veículo",
         "A soma do ciclo do veículo declara mais km do que a medida nas mesmas corridas, acima da tolerância.",
@@ -169,7 +169,7 @@ RULES = (
             ENOUGH_DAYS,
             Need(lambda context: len(context.compared) > 0, "nenhuma ata comparada no ciclo"),
         ),
-        rests_on=("contracts",),
+        rests_on=("contracts", "devices"),
         vehicle_need=VehicleNeeds(
             (
                 VehicleNeed(

@@ -139,7 +139,7 @@ def _named(line: Record) -> str:
 RULES = (
     Rule(
         "K01",
-        "7",
+        "8",
         "H",
         "Tarifa ausente ou ambígua, ou fatura que não fecha",
         "O valor variável de uma linha da fatura não é a soma dos custos das viagens que ela cobra.",
@@ -147,7 +147,7 @@ RULES = (
         invoice_lines,
         "cycle",
         needs=(INVOICED, OVER, WHOLE),
-        rests_on=("invoices", "tariffs", "contracts", "vehicles"),
+        rests_on=("invoices", "tariffs", "contracts", "vehicles", "devices"),
         vehicle_need=VehicleNeed(
             _invoiced_plates, _plates_with_unobserved_days, "posições incompletas em dias do ciclo"
         ),

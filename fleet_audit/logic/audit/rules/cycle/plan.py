@@ -178,7 +178,7 @@ RULES = (
     ),
     Rule(
         "T06",
-        "12",
+        "13",
         "H",
         "Menos viagens que o planejado",
         "O veículo fez no ciclo menos viagens de serviço do que o plano prevê.",
@@ -188,7 +188,7 @@ RULES = (
         None,
         ("plan_under_pct",),
         (WHOLE, _PLAN),
-        rests_on=("km_plan", "pois"),
+        rests_on=("km_plan", "pois", "devices"),
         vehicle_need=VehicleNeeds(
             (
                 VehicleNeed(_planned_plates, _perhaps_under, UNPROVEN_PLACE_PT),

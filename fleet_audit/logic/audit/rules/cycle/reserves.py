@@ -145,7 +145,7 @@ def _draft(context: AuditCycle, plate: str, titular: str, in_doubt: pd.DataFrame
 RULES = (
     Rule(
         "V03",
-        "10",
+        "11",
         "H",
         "Reserva e titular com custo fixo no mesmo dia",
         "O reserva e o titular têm custo fixo em dias em que o reserva não substituiu o titular.",
@@ -159,7 +159,7 @@ RULES = (
             Need(lambda context: len(context.fixed_costs) > 0, "nenhum custo fixo no ciclo"),
             CALENDAR,
         ),
-        rests_on=("calendar", "pois", "vehicles"),
+        rests_on=("calendar", "pois", "vehicles", "devices"),
         vehicle_need=VehicleNeeds(
             (
                 VehicleNeed(_reserve_plates, _without_calendar, NO_CALENDAR_PT),

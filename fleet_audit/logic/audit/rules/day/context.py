@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from fleet_audit.logic.audit.clock_offsets import no_clock_offsets, plates_with_suspected_hours
-from fleet_audit.logic.audit.incomplete import SOURCE_LETTERS, no_incomplete_days
+from fleet_audit.logic.audit.incomplete import SOURCE_LETTERS, no_incomplete_days, resting_on
 from fleet_audit.logic.audit.matching import Matching
 from fleet_audit.logic.audit.repeats import duplicates
 from fleet_audit.logic.audit.rules import sentences
@@ -302,12 +302,12 @@ class AuditDay(TripAndRunRecords):
 
     def touches_incomplete(self, rows: pd.DataFrame, sources: Iterable[str]) -> pd.Series:
         """Whether each trip or run starts or ends, by its vehicle's clock, on an incomplete day of these sources."""
-        gaps = self._gaps[self._gaps["source"].isin(list(sources))]
+        gaps = self._gaps[self._gaps["source"].isin(resting_on(sources))]
         return touches(gaps, rows, self._zones_of(rows), self.plates_with_positions)
 
     def plates_with_refused_terms(self, sources: Iterable[str]) -> set[str]:
         """Plates that refused rows of these reference tables are about on D."""
-        return set(self._gaps_of_day(set(sources) - SOURCE_LETTERS)["plate"]) - {""}
+        return set(self._gaps_of_day(resting_on(sources) - SOURCE_LETTERS)["plate"]) - {""}
 
     @cached_property
     def plates_with_refused_positions(self) -> set[str]:
@@ -324,7 +324,7 @@ class AuditDay(TripAndRunRecords):
         return rows["plate"].map(self.zone).astype("str")
 
     def _gaps_of_day(self, sources: Iterable[str]) -> pd.DataFrame:
-        asked = set(sources) - ({"V"} if self.plates_with_positions else set())
+        asked = resting_on(sources) - ({"V"} if self.plates_with_positions else set())
         of_day = self.of_day(self._gaps)
         return of_day[of_day["source"].isin(asked)]
 

@@ -74,7 +74,7 @@ def _has_devices(context: AuditDay) -> bool:
 RULES = (
     Rule(
         "Q02",
-        "4",
+        "5",
         "H",
         "Veículos-dia sem dado",
         "Veículos da frota não foram vistos em nenhum momento do dia: o que fizeram não é conhecido.",

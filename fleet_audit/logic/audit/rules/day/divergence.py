@@ -297,7 +297,7 @@ _ROAD_OF_TRIPS = VehicleNeeds(
 RULES = (
     Rule(
         "D01",
-        "10",
+        "11",
         "H",
         "Declarado acima do medido, viagem",
         "Um grupo de atas declara mais km do que as viagens medidas no mesmo horário, acima da tolerância.",
@@ -321,7 +321,7 @@ RULES = (
     ),
     Rule(
         "D02",
-        "12",
+        "13",
         "C",
         "Declarado acima do medido, dia do veículo",
         "A soma do dia do veículo declara mais km do que a medida nas mesmas corridas, acima da tolerância.",
@@ -345,7 +345,7 @@ RULES = (
     ),
     Rule(
         "D04",
-        "7",
+        "8",
         "M",
         "Declarado abaixo do medido",
         "Um grupo de atas declara menos km do que as viagens medidas no mesmo horário, acima da tolerância.",

@@ -234,11 +234,11 @@ def _watch(context: AuditDay, runs: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-@computed_once
 def _plates_with_trips(context: AuditDay) -> set[str]:
     return set(context.trips_of_day["plate"])
 
 
+@computed_once
 def plates_with_unproven_times(context: AuditDay) -> set[str]:
     """Plates with positions too rare to show whether their clock is off, of whose runs and service trips none fit.
 
@@ -350,7 +350,7 @@ def _unverified(context: AuditDay, run: Any) -> Draft:
 RULES = (
     Rule(
         "D05",
-        "14",
+        "15",
         "C",
         "Corrida fantasma",
         "A corrida foi declarada, mas o veículo foi observado nesse horário e não se moveu.",
@@ -371,7 +371,7 @@ RULES = (
     ),
     Rule(
         "D06",
-        "15",
+        "16",
         "H",
         "Corrida sem viagem, não verificável",
         "Nenhuma viagem medida corresponde à corrida declarada: ela não pode ser verificada.",
@@ -382,12 +382,12 @@ RULES = (
             RUNS,
             POSITIONS,
         ),
-        rests_on=("P", "V", "devices"),
+        rests_on="PV",
         vehicle_doubt=VISIBLE_HALTS,
     ),
     Rule(
         "D07",
-        "5",
+        "6",
         "M",
         "Viagem medida e não declarada",
         "O veículo fez uma viagem de serviço que nenhuma ata declara.",

@@ -273,7 +273,7 @@ RULES = (
     ),
     Rule(
         "G08",
-        "10",
+        "11",
         "H",
         "Destino declarado não visitado",
         "A ata declara a chegada em um local cadastrado em que o veículo não parou.",

@@ -59,7 +59,7 @@ def _where(leg: Record) -> str:
 RULES = (
     Rule(
         "G07",
-        "2",
+        "3",
         "L",
         "Parada longa em local desconhecido",
         "O veículo ficou parado por longo tempo fora de qualquer local cadastrado.",

@@ -412,7 +412,7 @@ def _gap(context: AuditDay, trip: Record, silences: list[tuple[pd.Timestamp, pd.
 RULES = (
     Rule(
         "G02",
-        "8",
+        "9",
         "H",
         "Trecho começa onde o anterior não terminou",
         "O veículo mudou de lugar entre dois trechos sem que esse percurso tenha sido observado.",
@@ -449,7 +449,7 @@ RULES = (
     ),
     Rule(
         "G03",
-        "1",
+        "2",
         "L",
         "Falta de posições em viagem paga",
         "As posições faltam em uma parte de uma viagem paga, e o veículo se moveu nesse tempo.",
