@@ -59,90 +59,149 @@ def find_missed_km(  # type: ignore[no-untyped-def]
     has_missed = np.zeros(len(start), dtype=np.bool_)
     owed_km, owed_from, owed_track = 0.0, math.nan, -1
     for k in range(len(start)):
-        low, high = first_reading[k], last_reading[k]
+        low, high, of = first_reading[k], last_reading[k], track[k]
         if low < 0 or high <= low:
             continue
-        slack_km = radius_m / 1000 + resolution[track[k]]
-        if counting_step_km[track[k]] > 0:
+        slack_km = radius_m / 1000 + resolution[of]
+        if counting_step_km[of] > 0:
             chords_km = _mark_chords(metres, is_unseen, start[k], end[k], is_unread)
             counted_km = odometer[high] - odometer[low]
             has_missed[k] = (
-                chords_km < counting_step_km[track[k]]
+                chords_km < counting_step_km[of]
                 or counted_km <= 0
                 or is_missed(chords_km, counted_km, slack_km, agree_pct)
                 or _is_mostly_seen(points, start[k], end[k], compare_step_s)
             )
             continue
         limits = (slack_km, agree_pct, outlier_m / 1000, impossible_kmh, odometer_slack_km)
-        is_mostly_seen = _is_mostly_seen(points, low, high, compare_step_s)
-        if track[k] != owed_track or odometer[low] != owed_from:
+        if of != owed_track or odometer[low] != owed_from:
             owed_km = 0.0
-        anchor = previous = low
-        stood_km = step_km = chords_km = counted_km = moved_km = still_km = 0.0
-        for i in range(low + 1, high + 1):
-            if metres[i] > radius_m and not is_unseen[i]:
-                moved_km += metres[i] / 1000
-                step_km += metres[i] / 1000 if seconds[i] - seconds[i - 1] > fine_step_s else 0.0
-            if math.isnan(odometer[i]):
-                continue
-            counted = odometer[i] - odometer[previous]
-            both_km = stood_km + step_km
-            chords_km += step_km
-            counted_km += max(counted, 0.0)
-            if counted == 0:
-                stood_km, step_km, previous = both_km, 0.0, i
-                still_km, moved_km = still_km + moved_km, 0.0
-                continue
-            is_sound = is_plausible(counted, seconds[i] - seconds[previous], impossible_kmh, odometer_slack_km)
-            if not is_sound or is_missed(both_km, counted, slack_km, agree_pct):
-                has_stood = is_missed(stood_km, 0.0, slack_km, agree_pct) and _is_proven(
-                    points, anchor, previous, low, high, stood_km, limits
-                )
-                is_step_missed = is_sound and is_missed(step_km, counted, slack_km, agree_pct)
-                if is_sound and not has_stood and not _is_proven(points, anchor, i, low, high, both_km, limits):
-                    is_unread[anchor + 1 : i + 1] = not is_mostly_seen
-                    owed_km = stood_km = step_km = moved_km = still_km = 0.0
-                    anchor = previous = i
-                    continue
-                if has_stood or (is_sound and not is_step_missed):
-                    is_unread[anchor + 1 : previous + 1] = True
-                    has_missed[k] = True
-                if is_step_missed or (is_sound and not has_stood):
-                    is_unread[previous + 1 : i + 1] = True
-                    has_missed[k] = True
-            elif owed_km > 0 and not is_missed(owed_km + both_km, counted, slack_km, agree_pct):
-                is_unread[anchor + 1 : i + 1] = True
-                has_missed[k] = True
-            owed_km += still_km
-            if is_sound and moved_km == 0 and _is_caught_up(owed_km, counted, slack_km, agree_pct, most_detour_pct):
-                is_unread[anchor + 1 : i + 1] = True
-                is_repaid[previous + 1 : i + 1] = is_unseen[previous + 1 : i + 1]
-            owed_km = stood_km = step_km = moved_km = still_km = 0.0
-            anchor = previous = i
-        if is_missed(still_km, 0.0, slack_km, agree_pct):
-            owed_km += still_km
-            catch_up = _next_count(metres, odometer, is_unseen, previous, offsets[track[k] + 1], radius_m)
-            counted = odometer[catch_up] - odometer[previous] if catch_up >= 0 else 0.0
-            if _is_caught_up(owed_km, counted, slack_km, agree_pct, most_detour_pct):
-                until[k] = catch_up
-                chords_km -= stood_km
-                is_unread[anchor + 1 : previous + 1] = True
-                stood_km = 0.0
-        if is_missed(stood_km, 0.0, slack_km, agree_pct) and _is_proven(
-            points, anchor, previous, low, high, stood_km, limits
-        ):
-            is_unread[anchor + 1 : previous + 1] = True
-            has_missed[k] = True
-        owed_from, owed_track = odometer[previous], track[k]
-        if not has_missed[k] and is_missed(chords_km, counted_km, slack_km, agree_pct):
-            chords_km -= min(_largest_excess_km(points, low, high), outlier_m / 1000)
-        if not has_missed[k] and is_missed(chords_km, counted_km, slack_km, agree_pct):
-            has_missed[k] = True
-            _mark_short_steps(odometer, metres, is_unseen, low, high, is_unread)
+        is_mostly_seen = _is_mostly_seen(points, low, high, compare_step_s)
+        has_missed[k], until[k], owed_km = _judge_movement(
+            points, low, high, offsets[of + 1], owed_km, is_mostly_seen, fine_step_s, radius_m, most_detour_pct, limits,
+            is_unread, is_repaid,
+        )  # fmt: skip
+        owed_from, owed_track = odometer[high], of
         if has_missed[k]:
             for i in range(start[k] + 1, end[k] + 1):
                 is_unread[i] = is_unread[i] or fine_step_s < seconds[i] - seconds[i - 1] <= compare_step_s
     return is_unread, is_repaid, has_missed, until
+
+
+@njit(cache=True, nogil=True)
+def _judge_movement(  # type: ignore[no-untyped-def]
+    points, low, high, track_end, owed_km, is_mostly_seen, fine_step_s, radius_m, most_detour_pct, limits, is_unread,
+    is_repaid,
+):  # fmt: skip
+    """Whether a movement between two readings missed km, its last reading, and what its odometer then still owes.
+
+    `owed_km`: what it owes from the movement before. Sets is_unread and is_repaid of the steps to its points.
+    """
+    seconds, _, _, metres, odometer, is_unseen = points
+    slack_km, agree_pct, _, impossible_kmh, odometer_slack_km = limits
+    anchor = previous = low  # the reading at which the odometer began to stand, and the last one
+    stood_km = still_km = chords_km = counted_km = 0.0  # chords while it stands, and with those of short steps
+    has_missed = False
+    while previous < high:
+        at, step_km, moved_km = _next_reading(seconds, metres, odometer, is_unseen, previous, fine_step_s, radius_m)
+        counted = odometer[at] - odometer[previous]
+        chords_km += step_km
+        counted_km += max(counted, 0.0)
+        if counted == 0:
+            stood_km, still_km, previous = stood_km + step_km, still_km + moved_km, at
+            continue
+        both_km = stood_km + step_km
+        is_sound = is_plausible(counted, seconds[at] - seconds[previous], impossible_kmh, odometer_slack_km)
+        is_unproven = False
+        if not is_sound or is_missed(both_km, counted, slack_km, agree_pct):
+            stretch = (low, anchor, previous, at, high)
+            is_unproven, is_stand_unread, is_step_unread = _unread_steps(
+                points, stretch, is_sound, stood_km, step_km, limits
+            )
+        else:  # of what the movement before owes, a part is counted here
+            is_step_unread = owed_km > 0 and not is_missed(owed_km + both_km, counted, slack_km, agree_pct)
+            is_stand_unread = is_step_unread
+        if is_unproven:
+            is_unread[anchor + 1 : at + 1] = not is_mostly_seen
+        else:
+            if is_stand_unread:
+                is_unread[anchor + 1 : previous + 1] = True
+            if is_step_unread:
+                is_unread[previous + 1 : at + 1] = True
+            has_missed = has_missed or is_stand_unread or is_step_unread
+            owed_km += still_km
+            if is_sound and moved_km == 0 and _is_caught_up(owed_km, counted, slack_km, agree_pct, most_detour_pct):
+                is_unread[anchor + 1 : at + 1] = True
+                is_repaid[previous + 1 : at + 1] = is_unseen[previous + 1 : at + 1]
+        owed_km = stood_km = still_km = 0.0
+        anchor = previous = at
+    until = high
+    if is_missed(still_km, 0.0, slack_km, agree_pct):
+        owed_km += still_km
+        catch_up = _next_count(metres, odometer, is_unseen, high, track_end, radius_m)
+        counted = odometer[catch_up] - odometer[high] if catch_up >= 0 else 0.0
+        if _is_caught_up(owed_km, counted, slack_km, agree_pct, most_detour_pct):
+            until = catch_up
+            chords_km -= stood_km
+            is_unread[anchor + 1 : high + 1] = True
+            stood_km = 0.0
+    if _has_stood(points, (low, anchor, high, high), stood_km, limits):
+        is_unread[anchor + 1 : high + 1] = True
+        has_missed = True
+    if not has_missed and _is_missed_in_all(points, low, high, chords_km, counted_km, limits):
+        has_missed = True
+        _mark_short_steps(odometer, metres, is_unseen, low, high, is_unread)
+    return has_missed, until, owed_km
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _next_reading(seconds, metres, odometer, is_unseen, point, fine_step_s, radius_m):  # type: ignore[no-untyped-def]
+    """The next point with a reading, and the km of chords to it: of the steps that prove anything, and of all."""
+    step_km = moved_km = 0.0
+    while True:
+        point += 1
+        if metres[point] > radius_m and not is_unseen[point]:
+            moved_km += metres[point] / 1000
+            step_km += metres[point] / 1000 if seconds[point] - seconds[point - 1] > fine_step_s else 0.0
+        if not math.isnan(odometer[point]):
+            return point, step_km, moved_km
+
+
+@njit(cache=True, nogil=True)
+def _unread_steps(points, stretch, is_sound, stood_km, step_km, limits):  # type: ignore[no-untyped-def]
+    """Of an odometer that stood from anchor to previous and then counts less than the chords, or what no bus drives.
+
+    Whether the chords prove nothing; which steps remain without a usable reading: where it stood, and the last one.
+    """
+    slack_km, agree_pct, _, _, _ = limits
+    low, anchor, previous, at, high = stretch
+    has_stood = _has_stood(points, (low, anchor, previous, high), stood_km, limits)
+    if not is_sound:
+        return False, has_stood, False
+    if not has_stood and not _is_proven(points, anchor, at, low, high, stood_km + step_km, limits):
+        return True, False, False
+    _, _, _, _, odometer, _ = points
+    is_step_missed = is_missed(step_km, odometer[at] - odometer[previous], slack_km, agree_pct)
+    return False, has_stood or not is_step_missed, is_step_missed or not has_stood
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _has_stood(points, stretch, stood_km, limits):  # type: ignore[no-untyped-def]
+    """Whether it is proven that the odometer stood from anchor to previous while the vehicle drove."""
+    low, anchor, previous, high = stretch
+    return is_missed(stood_km, 0.0, limits[0], limits[1]) and _is_proven(
+        points, anchor, previous, low, high, stood_km, limits
+    )
+
+
+@njit(cache=True, nogil=True)
+def _is_missed_in_all(points, low, high, chords_km, counted_km, limits):  # type: ignore[no-untyped-def]
+    """Whether a movement's chords exceed what its odometer counted, even if one of its fixes is false."""
+    slack_km, agree_pct, astray_km, _, _ = limits
+    if not is_missed(chords_km, counted_km, slack_km, agree_pct):
+        return False
+    excess_km = min(_largest_excess_km(points, low, high), astray_km)
+    return is_missed(chords_km - excess_km, counted_km, slack_km, agree_pct)
 
 
 @njit(cache=True, nogil=True)
