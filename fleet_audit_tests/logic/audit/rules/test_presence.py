@@ -387,6 +387,15 @@ def test_a_run_of_trips_that_no_place_proves_is_held(
     assert set(found["brl_at_rate"]) <= {Decimal("150.00")}  # 30 km at the rate that applies to a run
 
 
+def test_a_run_of_before_midnight_is_held_on_the_day_of_its_trip_after_midnight() -> None:
+    """Its rows were of the day before, which the write of D rejects: no day of the range was audited."""
+    late = run("R", "23:55", "24:40", day=DAY - dt.timedelta(days=1))
+    trips = [trip("T", "00:01", "00:41", purpose="unknown", destination_candidates="FR1, GAR")]
+    costs = costs_frame({"trip_id": "T", "rate_brl_per_km": None, "variable_cost_brl": "0.00"})
+    held = held_runs(audit(trips, [late], costs=costs))
+    assert held[["declared_run_id", "operational_date"]].to_numpy().tolist() == [["R", DAY]]
+
+
 @pytest.mark.parametrize(
     ("billed_km", "held"),
     [

@@ -139,7 +139,9 @@ def runs_of_unproven_trips(context: AuditDay) -> pd.DataFrame:
     held = runs["group"].map(_held_hm(context, trips, context.groups.loc[groups], open_trips, has_cut))
     reason = np.where(runs["group"].isin(groups[has_cut]), "trip_cut", "place_unproven")
     reason = np.where(runs["group"].map(context.foreign_groups).astype(bool), "other_carrier", reason)
-    return _in_parts(runs.assign(reason=reason), held.to_numpy(dtype="int64"))
+    # the day is the group's: a run of 23:55 with a trip of 00:01 was written on the day before, which stopped the audit
+    runs = runs.assign(reason=reason, operational_date=context.day)
+    return _in_parts(runs, held.to_numpy(dtype="int64"))
 
 
 def _held_hm(
