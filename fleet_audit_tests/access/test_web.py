@@ -112,6 +112,23 @@ def test_amounts_of_a_day_and_names_are_shown_as_brazilians_write_them(visiting:
     assert "10 %" in finding_page
 
 
+def test_incidents_of_one_cause_are_all_in_the_number_and_sums_of_their_place_of_the_day(
+    visiting: Visiting, company_url: str
+) -> None:
+    copy = sa.text(
+        "insert into fact.incidents select (jsonb_populate_record(i, jsonb_build_object('incident_id', 'c' || n, "
+        "'cycle_start', null))).* from fact.incidents i, generate_series(1, 70) n where incident_id = :id"
+    )
+    with engine_of(company_url).begin() as connection:
+        connection.execute(copy, {"id": key("incident_id", OESTE)})
+    try:
+        for login in ("auditora", "oeste"):
+            assert "70 casos; o maior" in see(visiting(login), f"/dias/{DAY}").text
+    finally:
+        with engine_of(company_url).begin() as connection:
+            connection.execute(sa.text("delete from fact.incidents where incident_id like 'c%'"))
+
+
 def test_a_session_ends_with_its_user_its_time_and_a_foreign_signature(visiting: Visiting, company_url: str) -> None:
     browser = visiting("leste")
     assert see(browser, "/dias").status_code == 200

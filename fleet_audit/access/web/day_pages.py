@@ -27,14 +27,14 @@ from fleet_audit.access.web.filters import (
     plate_of,
 )
 from fleet_audit.access.web.site import Site, Visit
-from fleet_audit.reporting.labels import COVERAGE, KM_METHODS, PURPOSES
+from fleet_audit.reporting.labels import AMOUNTS, COVERAGE, KM_METHODS, PURPOSES
 
 _SUMS = (
     *("vehicles", "seen_vehicles", "silent_vehicles", "trips", "service_trips", "measured_km", "declared_km"),
     *("billable_km", "variable_cost_brl", "fixed_cost_brl", "unpriced_trips", "open_findings", "critical_findings"),
 )
 _INCIDENTS_SHOWN = 5
-_INCIDENTS_READ = 60  # several of them may have one cause
+_CAUSE = ("incident_id", "root_rule_id", "carrier_code", "plates", *AMOUNTS)
 _TRIPS_A_PAGE = 60
 
 
@@ -84,11 +84,13 @@ def add_day_pages(app: FastAPI, site: Site) -> None:
                 raise Problem(404, "This day has no rows that you may read: GET /dias lists the days.")
             within = _within(day, day, scope)
             amounts = money.amounts_of_days(site, visit, within).get(day, money.zero_amounts(visit))
-            incidents = site.relations.page(
-                visit.session, "incidents", "incident_id",
-                lambda c: (*within(c), c.cycle_start.is_(None), money.is_important(c)),
-                order=money.gravest_first, limit=_INCIDENTS_READ,
+            every = site.relations.rows(  # all of them: one cause may have a hundred, and its sums are of each
+                visit.session, "incidents", lambda c: (*within(c), c.cycle_start.is_(None), money.is_important(c)),
+                order=money.gravest_first, columns=_CAUSE,
             )  # fmt: skip
+            shown = {one["incident_id"]: one for one in money.joined_by_cause(every)[:_INCIDENTS_SHOWN]}
+            texts = site.relations.rows(visit.session, "incidents", lambda c: (c.incident_id.in_([*shown]),))
+            by_id = {one["incident_id"]: one for one in texts}
             vehicles = site.relations.rows(
                 visit.session, "vehicle_days", within, order=lambda c: (c.open_findings.desc(), c.plate)
             )
@@ -98,7 +100,7 @@ def add_day_pages(app: FastAPI, site: Site) -> None:
                 day=day, before=before, after=after, names=names_of(site, visit), scope=scope, plate=plate,
                 total=next(iter(_day_sums(site, visit, within, by_day=False)), {}),
                 amounts=money.labelled(amounts),
-                incidents=money.joined_by_cause(incidents)[:_INCIDENTS_SHOWN],
+                incidents=[by_id[key] | one for key, one in shown.items()],
                 vehicles=vehicles, coverage=COVERAGE, **_trips(site, visit, day, scope, plate, 1),
             )  # fmt: skip
 

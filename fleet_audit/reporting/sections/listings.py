@@ -141,7 +141,7 @@ def _group(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """One row for several findings: the values that they share, sums of km, and each sentence as a further line."""
     shared = {name: value for name, value in rows[0].items() if all(row[name] == value for row in rows)}
     plates, units = ({row[name] for row in rows} for name in ("plate", "unit"))
-    sentence = f"{len(rows)} achados iguais; o primeiro, de {rows[0]['plate']}: {rows[0]['explanation_pt']}"
+    sentence = f"{len(rows)} achados iguais; o primeiro{', de ' if rows[0]['plate'] else ': '}{_named(rows[0])}"
     return {
         "plate": counted(len(plates), "veículo", "veículos"),
         "unit": counted(len(units), "unidade", "unidades"),
@@ -149,8 +149,13 @@ def _group(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "finding_id": rows[0]["finding_id"],
         "km_at_stake": known_sum(row["km_at_stake"] for row in rows),
         "confidence_pct": min(row["confidence_pct"] for row in rows),
-        "explanation_pt": Folded(sentence, (f"{row['plate']}: {row['explanation_pt']}" for row in rows)),
+        "explanation_pt": Folded(sentence, map(_named, rows)),
     }
+
+
+def _named(row: dict[str, Any]) -> str:
+    """The sentence of a finding after its plate; one about a fleet or a table has none."""
+    return f"{row['plate']}: {row['explanation_pt']}" if row["plate"] else row["explanation_pt"]
 
 
 def answer_grid(frames: Frames) -> Grid:

@@ -37,6 +37,7 @@ _NAMED_DAYS = 3  # more are counted
 _BETWEEN = re.compile(r"; (?!o maior n |nos dias )")  # of reasons; some have a semicolon of their own
 _VEHICLES = re.compile(r"(\d+ de \d+) veículos? não testados?(?: \((.*?)\))?: (.+)")
 _ACTIONS = (  # words of a reason: the first that it has decides
+    (("linhas de ",), "Corrigir as linhas recusadas e entregar o arquivo de novo; o dia é recalculado."),
     (("versão anterior",), "Calcular de novo os dias; se a regra continua aqui, faltam posições."),
     (("boletim", "ata traz"), "Pedir o boletim à transportadora; o dia é recalculado quando ele chega."),
     (("fatura",), "Entregar as faturas do ciclo na pasta de entrada."),
