@@ -158,6 +158,7 @@ def test_group_shares_sum_to_what_was_declared() -> None:
 def test_a_rule_that_was_not_tested_has_a_row_per_reason_with_its_vehicles_and_what_to_do(frames: Frames) -> None:
     rows = [
         ("O01", "nenhuma posição recebida"),
+        ("T04", "veículo CNR0A21: linhas de reference/km_plan.csv foram recusadas: Placa inválida"),
         ("D10", "2 de 30 veículos não testados (CNR0A21, CNR0A33): o equipamento tem o relógio fora de hora; "
                 "transportadora RODA: arquivo recusado"),
     ]  # fmt: skip
@@ -169,8 +170,9 @@ def test_a_rule_that_was_not_tested_has_a_row_per_reason_with_its_vehicles_and_w
         ("D10", "2 de 30", "CNR0A21, CNR0A33", "o equipamento tem o relógio fora de hora"),
         ("D10", "parte", None, "transportadora RODA: arquivo recusado"),
         ("O01", "todos", None, "nenhuma posição recebida"),
+        ("T04", "parte", None, "veículo CNR0A21: linhas de reference/km_plan.csv foram recusadas: Placa inválida"),
     ]
-    assert [row[5].split(" ")[0] for row in shown] == ["Conferir", "Ver", "Ver"]
+    assert [row[5].split(" ")[0] for row in shown] == ["Conferir", "Ver", "Ver", "Corrigir"]
 
 
 def test_no_reason_of_a_rule_is_divided() -> None:
@@ -211,6 +213,9 @@ def test_many_equal_findings_without_money_are_one_row_of_the_page_and_all_of_th
     assert all(f"A ata {number} traz outra data." in page for number in range(7))
     sent = pickle.loads(pickle.dumps(made(7).document))  # as a process of a pool sends it: the demo once failed on it
     assert document_page(sent).decode() == page
+    of_fleet = [{**finding, "plate": None} for finding in findings]
+    named = report(replace(frames, findings=build(facts.FINDINGS, of_fleet))).document
+    assert "7 achados iguais; o primeiro: A ata 0 traz outra data.<details>" in document_page(named).decode()
     few = next(one for one in made(5).document.sections if one.key == "findings")
     assert few.shown_grid.rows == few.grid.rows
 
