@@ -46,6 +46,7 @@ class StoredDayAudit:
         return audit_day(self._inputs(operational_date), self.reference, parameters)
 
     def _inputs(self, day: dt.date) -> DayInputs:
+        in_window = self.incomplete["operational_date"].isin(window_days(day))
         health = self.health.read([day]).drop(columns=[*TRACE_COLUMNS])
         return DayInputs(
             day=day,
@@ -56,5 +57,5 @@ class StoredDayAudit:
             devices=DeviceDay(self.events.read([day]), health),
             runs=self.runs.read(window_days(day)),
             notes=self.notes.read([day]),
-            incomplete=self.incomplete,
+            incomplete=self.incomplete[in_window],
         )
