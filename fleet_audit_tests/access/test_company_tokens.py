@@ -155,10 +155,12 @@ def test_revoking_ends_tokens_of_the_company_at_once(served: TestClient, company
 def test_keys_are_read_again_when_they_change_and_not_for_each_token(
     served: TestClient, provider: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(company_tokens, "_REFETCH_S", 3600)
     assert served.get("/v1/trips", headers=company()).status_code == 200
+    asked = provider.asked
     for _ in range(5):
         assert served.get("/v1/trips", headers=company(name="ec")).status_code == 401
-    assert provider.asked == 1, "tokens with unknown keys do not make the service ask the provider each time"
+    assert provider.asked == asked, "tokens with unknown keys do not make the service ask the provider each time"
     provider.published = ["ec"]
     monkeypatch.setattr(company_tokens, "_REFETCH_S", 0)
     assert served.get("/v1/trips", headers=company(name="ec")).status_code == 200
@@ -178,6 +180,7 @@ def test_a_key_server_that_hangs_stops_no_token_whose_key_is_known(
     monkeypatch.setattr(provider, "published", ["rsa"])
     assert read("rsa") == "financeiro"
     monkeypatch.setattr(company_tokens, "_REFETCH_S", 0)
+    monkeypatch.setattr(company_tokens, "_TIMEOUT_S", 120)
     monkeypatch.setattr(provider, "is_down", True)
     provider.may_answer.clear()
     with ThreadPoolExecutor(2) as others:
@@ -189,8 +192,8 @@ def test_a_key_server_that_hangs_stops_no_token_whose_key_is_known(
             provider.may_answer.set()
         assert isinstance(unknown.exception(), Problem)
     asked = provider.asked
-    tokens._read_at -= 60
-    monkeypatch.setattr(company_tokens, "_REFETCH_S", 30)
+    tokens._read_at -= 7200
+    monkeypatch.setattr(company_tokens, "_REFETCH_S", 3600)
     for _ in range(3):
         with pytest.raises(Problem):
             read("ec")

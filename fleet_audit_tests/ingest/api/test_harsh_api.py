@@ -32,7 +32,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _fetch(lake: Lake, url: str, database: str) -> str | None:
-    api = TelemetryApi(url, TOKEN, page_size=50, backoff_s=0.001, timeout_s=1, max_attempts=12)
+    api = TelemetryApi(url, TOKEN, page_size=50, backoff_s=0.001, timeout_s=3, max_attempts=12)
     (day,) = PageFetcher(api, lake, Warehouse(database), "a-run").fetch_days([DAY], LATER)
     return day.error
 
