@@ -131,7 +131,7 @@ class Deployment:
             env=self.environment(role),
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=900,
             check=False,
         )
 
@@ -146,14 +146,14 @@ class Deployment:
                               self.environment()["DAGSTER_CODE_SOCKET"], "--location-name", "fleet_audit")
             )  # fmt: skip
             wait_until(
-                lambda: Path(self.environment()["DAGSTER_CODE_SOCKET"]).exists(), 120, "the code server's socket"
+                lambda: Path(self.environment()["DAGSTER_CODE_SOCKET"]).exists(), 600, "the code server's socket"
             )
             stack.enter_context(self._service("dagster-webserver", *address, self.ports["full"], *workspace))
             stack.enter_context(
                 self._service("dagster-webserver", "--read-only", *address, self.ports["read_only"], *workspace)
             )
             for name in self.ports:
-                wait_until(lambda name=name: self.is_loaded(name), 180, f"the {name} webserver")
+                wait_until(lambda name=name: self.is_loaded(name), 600, f"the {name} webserver")
             stack.enter_context(self._service("dagster-daemon", "run", "--log-format", "json", *workspace))
             yield
 
@@ -182,7 +182,7 @@ class Deployment:
         answer = requests.post(
             f"http://127.0.0.1:{self.ports[webserver]}/graphql",
             json={"query": query, "variables": variables},
-            timeout=60,
+            timeout=300,
         ).json()
         assert "errors" not in answer, answer["errors"]
         return answer["data"]
