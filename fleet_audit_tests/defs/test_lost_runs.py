@@ -19,6 +19,7 @@ from fleet_audit.defs.resources import FleetResource
 from fleet_audit.storage import run_locks
 from fleet_audit.storage.postgres import engine_of
 from fleet_audit.storage.run_locks import has_process, process_lock
+from fleet_audit_tests.waiting import wait_until
 
 _LONG_RUN = """
 import sys, time
@@ -48,13 +49,6 @@ def instance(folder) -> Iterator[dg.DagsterInstance]:
         yield instance
 
 
-def _until(is_true, seconds: float = 120) -> None:
-    ends = time.monotonic() + seconds
-    while not is_true():
-        assert time.monotonic() < ends
-        time.sleep(0.05)
-
-
 def test_a_run_is_ended_when_its_process_was_killed_and_not_before(
     instance, folder, postgres_url, definitions, monkeypatch
 ):
@@ -71,12 +65,12 @@ def test_a_run_is_ended_when_its_process_was_killed_and_not_before(
         try:
             assert process.stdout.readline() == "started\n"
             (run,) = instance.get_runs()
-            _until(lambda: has_process(postgres_url, run.run_id))
+            wait_until(lambda: has_process(postgres_url, run.run_id), "the process")
             assert tick() == ("Every started run has its process.", "{}")
             assert instance.get_run_by_id(run.run_id).status == dg.DagsterRunStatus.STARTED
         finally:
             process.kill()
-    _until(lambda: not has_process(postgres_url, run.run_id))
+    wait_until(lambda: not has_process(postgres_url, run.run_id), "the end of the process")
     message, cursor = tick()
     assert message == "Runs whose process is looked for once more: 1."
     assert tick(cursor)[0] == message  # less than a minute later
@@ -95,7 +89,7 @@ def test_a_living_run_is_not_ended_while_it_takes_its_lock_again(instance, postg
     fleet = {"fleet": FleetResource(warehouse_url=postgres_url)}
     absent_before = json.dumps({run.run_id: time.time() - 60})
     with process_lock(lambda: postgres_url, run.run_id):
-        _until(lambda: has_process(postgres_url, run.run_id))
+        wait_until(lambda: has_process(postgres_url, run.run_id), "the process")
         tick = sensor.evaluate_tick(dg.build_sensor_context(instance, absent_before, resources=fleet))
     assert tick.cursor == "{}"
     assert instance.get_run_by_id(run.run_id).status == dg.DagsterRunStatus.STARTED
@@ -111,19 +105,19 @@ def test_a_process_shows_itself_again_after_an_error_of_the_operating_system(pos
         return postgres_url
 
     with process_lock(url, "run"):
-        _until(lambda: has_process(postgres_url, "run"))
+        wait_until(lambda: has_process(postgres_url, "run"), "the process")
 
 
 def test_a_process_shows_itself_again_after_a_restart_of_postgresql(postgres_url, monkeypatch):
     monkeypatch.setattr(run_locks, "_LOOK_S", 0.1)
     monkeypatch.setattr(run_locks, "_RETRY_S", 0.1)
     with process_lock(lambda: postgres_url, "run"):
-        _until(lambda: has_process(postgres_url, "run"))
+        wait_until(lambda: has_process(postgres_url, "run"), "the process")
         with engine_of(postgres_url).connect() as connection:
             ended = "select count(pg_terminate_backend(pid)) from pg_locks where locktype = 'advisory' and granted"
             assert connection.execute(sa.text(ended)).scalar_one() == 1
-        _until(lambda: has_process(postgres_url, "run"))
-    _until(lambda: not has_process(postgres_url, "run"))
+        wait_until(lambda: has_process(postgres_url, "run"), "the process")
+    wait_until(lambda: not has_process(postgres_url, "run"), "the end of the process")
 
 
 def test_while_postgresql_is_down_no_run_is_ended(instance, definitions, monkeypatch):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from types import SimpleNamespace
@@ -24,12 +23,12 @@ from fleet_audit.storage import run_locks, step_errors
 from fleet_audit.storage.postgres import engine_of
 from fleet_audit.storage.run_locks import RunLock, run_lock
 from fleet_audit_tests.storage.rows import sample
+from fleet_audit_tests.waiting import LONG_S, wait_until
 
 DAY = dt.date(2025, 6, 10)
 ONE_DAY = dt.timedelta(days=1)
 _REPORT = dg.AssetKey(["reports", "cycle"])
 _HOLDERS = "from pg_locks where locktype = 'advisory' and granted"
-_LONG_S = 120  # of a wait; far beyond what it takes, for a busy machine
 
 
 class _Run(SimpleNamespace):
@@ -60,17 +59,17 @@ def test_runs_over_the_same_days_follow_each_other(postgres_url, second, order):
         with days_held(fleet, _Run.over(DAY, DAY)):
             held.append("a begins")
             is_held.set()
-            assert may_end.wait(timeout=_LONG_S)
+            assert may_end.wait(timeout=LONG_S)
             held.append("a ends")
 
     with ThreadPoolExecutor(1) as threads:
         first = threads.submit(hold_until_it_may_end)
-        assert is_held.wait(timeout=_LONG_S)
+        assert is_held.wait(timeout=LONG_S)
         with days_held(fleet, _Run(run=second.run, log=waiting)):
             held.append("b begins")
         held.append("b ends")
         may_end.set()
-        first.result(timeout=_LONG_S)
+        first.result(timeout=LONG_S)
     assert held == order
 
 
@@ -85,9 +84,9 @@ def test_a_process_that_died_holds_nothing(postgres_url):
     RunLock(lambda: postgres_url, [DAY]).acquire(print)  # without the thread that takes them again
     with ThreadPoolExecutor(1) as threads:
         taking = threads.submit(wait_then_take)
-        assert waited.wait(timeout=_LONG_S)
+        assert waited.wait(timeout=LONG_S)
         _end_holders(postgres_url)
-        taking.result(timeout=_LONG_S)
+        taking.result(timeout=LONG_S)
 
 
 def _end_holders(url: str) -> None:
@@ -112,13 +111,12 @@ def test_days_stay_locked_after_a_restart_of_postgresql(postgres_url, monkeypatc
     with ThreadPoolExecutor(1) as threads:
         with run_lock(postgres_url, [DAY], waited.set) as lock:
             _end_holders(postgres_url)
-            while not _is_locked(postgres_url):
-                time.sleep(0.02)
+            wait_until(lambda: _is_locked(postgres_url), "the lock that is taken again")
             taking = threads.submit(wait_then_take)
-            assert waited.wait(timeout=_LONG_S)
+            assert waited.wait(timeout=LONG_S)
             lock.require()
             assert not is_taken.is_set()
-        taking.result(timeout=_LONG_S)
+        taking.result(timeout=LONG_S)
 
 
 def test_days_that_another_run_took_stay_lost(postgres_url):
@@ -135,7 +133,7 @@ def test_days_that_another_run_took_stay_lost(postgres_url):
 @pytest.mark.parametrize(("table", "io"), [(TRIPS, "warehouse_io"), (STAGING_POSITIONS, "lake_io")])
 def test_a_run_whose_days_another_run_took_writes_nothing(postgres_url, tmp_path, monkeypatch, table, io):
     monkeypatch.setattr(step_errors, "RETRY_POLICY", dg.RetryPolicy(max_retries=0))
-    monkeypatch.setattr(run_locks, "_LOOK_S", _LONG_S)  # nor does the run take its days again before the other
+    monkeypatch.setattr(run_locks, "_LOOK_S", LONG_S)  # nor does the run take its days again before the other
     fleet = FleetResource(warehouse_url=postgres_url, home=str(tmp_path), lake_url=str(tmp_path / "lake"))
 
     with ExitStack() as other_run:
@@ -181,9 +179,9 @@ def test_a_run_that_computes_again_forgets_what_the_run_recorded_that_it_waited_
     with ThreadPoolExecutor(1) as threads:
         with run_lock(postgres_url, [DAY], print):
             second = threads.submit(compute_again)
-            assert waited.wait(timeout=_LONG_S)
+            assert waited.wait(timeout=LONG_S)
             digests.record(DAY, "inputs", "content")
-        assert second.result(timeout=_LONG_S)
+        assert second.result(timeout=LONG_S)
     assert is_unchanged == [False]
 
 

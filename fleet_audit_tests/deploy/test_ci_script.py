@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from fleet_audit_tests.production.deployment import debian_postgres
+from fleet_audit_tests.waiting import wait_until
 
 SCRIPT = Path(__file__).resolve().parents[2] / ".ci" / "run"
 JAVA = "echo 'openjdk version \"{}\" 2025-04-15' >&2"
@@ -65,15 +66,12 @@ def test_the_script_fails_when_tests_do_and_runs_those_that_follow(programs, fai
 def test_a_cancelled_script_ends_all_that_it_started_and_shows_what_the_deployment_said(programs):
     """The signal of a cancelled job may reach the script only, not its process group."""
     started = programs / "started"
-    sleeping = f'echo "$* began"; echo $$ >> "{started}"; exec sleep 120'
+    sleeping = f'echo "$* began"; echo $$ >> "{started}"; exec sleep 600'
     _write(programs / "make", f'case "$*" in *" test"|*test-production) {sleeping};; esac')
     process = subprocess.Popen(
         [str(SCRIPT)], env={"PATH": str(programs), "HOME": str(programs)}, stdout=subprocess.PIPE, text=True
     )
-    deadline = time.monotonic() + 60
-    while not started.exists() or len(started.read_text().split()) < 2:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until(lambda: started.exists() and len(started.read_text().split()) == 2, "both makes")
     time.sleep(0.5)  # a shell that is about to become sleep may lose a signal
     made = [psutil.Process(int(pid)) for pid in started.read_text().split()]
     process.terminate()

@@ -431,7 +431,7 @@ def _processes_of_staging(monkeypatch) -> list[int]:
 
 def _left(arrivals) -> list[object]:
     """What staging leaves of the week: bytes, counts, refused rows and digests of hours."""
-    refused = arrivals.warehouse.read("select row_number, reason_code from ops.rejected_rows")
+    refused = arrivals.warehouse.read("select row_number, reason_code from ops.rejected_rows order by 1, 2")
     hours = arrivals.warehouse.read("select hour_at, rows_accepted, digest from ops.position_hours order by 1")
     assert not refused.empty
     assert not hours.empty

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -32,11 +31,11 @@ from fleet_audit_tests.integration.small_fleet import (
     visit_report,
     write_inbox,
 )
+from fleet_audit_tests.waiting import LONG_S, wait_until
 
 pytestmark = pytest.mark.filterwarnings("ignore:Parameter `backfill_policy`")  # beta in 1.13, ours by design
 PLATES = (PAID, SEEN_TWICE, WITHOUT_CONTRACT, WITHOUT_TARIFF)
 CYCLE = cycle_of(DAY, closing_day=16).start
-DEADLINE_S = 240  # of a wait; far beyond what it takes, for a busy machine
 
 
 def _files(km: str, declared_km: int) -> dict[str, bytes]:
@@ -115,13 +114,6 @@ def _held_up(installation: Installation, table: str) -> Iterator[None]:
     connection.close()
 
 
-def _wait_until(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < deadline, f"{what} did not happen within {DEADLINE_S} s"
-        time.sleep(0.05)
-
-
 def _is_someone_waiting(installation: Installation) -> bool:
     waiting = installation.query(
         "select count(*) as n from pg_locks where not granted and database = "
@@ -147,11 +139,11 @@ def test_the_new_files_change_every_fact_that_is_watched(old, new):
 @pytest.mark.parametrize("table", ["fact.trips", "fact.findings"])
 def test_killed_inside_a_write_every_table_has_old_rows_or_new_ones(killed, old, new, table):
     with _held_up(killed, table), killed.started("run", "--from", DAY, "--to", DAY) as process:
-        _wait_until(lambda: _is_someone_waiting(killed) or process.poll() is not None, f"the write of {table}")
+        wait_until(lambda: _is_someone_waiting(killed) or process.poll() is not None, f"the write of {table}")
         assert process.poll() is None, process.communicate()
         process.kill()
         process.communicate()
-    _wait_until(lambda: _is_nobody_writing(killed), "the end of the killed run's transaction")
+    wait_until(lambda: _is_nobody_writing(killed), "the end of the killed run's transaction")
     found = killed.facts()
     broken = [name for name in found if not _same(found[name], old[name]) and not _same(found[name], new[name])]
     assert broken == []
@@ -188,7 +180,7 @@ def test_two_runs_at_once_on_a_home_that_did_not_exist(tmp_path, judged):
     """Nothing is there yet: no database, no lake, no Dagster instance; both make them."""
     installation = Installation(tmp_path / "home", str(write_inbox(tmp_path / "inbox", NEW)))
     processes = [installation.started("run", "--from", DAY, "--to", DAY) for _ in range(2)]
-    results = [process.communicate(timeout=DEADLINE_S) for process in processes]
+    results = [process.communicate(timeout=LONG_S) for process in processes]
     assert [process.returncode for process in processes] == [0, 0], results
     assert_same_facts(installation.facts(), judged)
     assert_counts_reconcile(installation)

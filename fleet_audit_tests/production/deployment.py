@@ -7,8 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +19,7 @@ import yaml
 
 from fleet_audit_tests.conftest import S3Server
 from fleet_audit_tests.ports import free_port
+from fleet_audit_tests.waiting import wait_until
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 PROGRAMS = Path(sys.executable).parent
@@ -146,14 +146,14 @@ class Deployment:
                               self.environment()["DAGSTER_CODE_SOCKET"], "--location-name", "fleet_audit")
             )  # fmt: skip
             wait_until(
-                lambda: Path(self.environment()["DAGSTER_CODE_SOCKET"]).exists(), 600, "the code server's socket"
+                lambda: Path(self.environment()["DAGSTER_CODE_SOCKET"]).exists(), "the code server's socket", 600
             )
             stack.enter_context(self._service("dagster-webserver", *address, self.ports["full"], *workspace))
             stack.enter_context(
                 self._service("dagster-webserver", "--read-only", *address, self.ports["read_only"], *workspace)
             )
             for name in self.ports:
-                wait_until(lambda name=name: self.is_loaded(name), 600, f"the {name} webserver")
+                wait_until(lambda name=name: self.is_loaded(name), f"the {name} webserver", 600, pause_s=1)
             stack.enter_context(self._service("dagster-daemon", "run", "--log-format", "json", *workspace))
             yield
 
@@ -194,11 +194,3 @@ class Deployment:
             return bool(self.graphql(query, webserver)["repositoriesOrError"].get("nodes"))
         except requests.RequestException:
             return False
-
-
-def wait_until(is_done: Callable[[], bool], seconds: float, what: str) -> None:
-    """Waits for something at most so long; fails with its name."""
-    deadline = time.monotonic() + seconds
-    while not is_done():
-        assert time.monotonic() < deadline, f"{what} did not come within {seconds:.0f} s"
-        time.sleep(1)

@@ -24,7 +24,8 @@ from fleet_audit_tests.integration.small_fleet import (
     run_row,
     to_work,
 )
-from fleet_audit_tests.production.deployment import Deployment, debian_postgres, postgres_cluster, wait_until
+from fleet_audit_tests.production.deployment import Deployment, debian_postgres, postgres_cluster
+from fleet_audit_tests.waiting import wait_until
 
 pytestmark = [
     pytest.mark.production,
@@ -106,7 +107,7 @@ def _wait_for_run(deployment: Deployment, what: str, is_wanted: Callable[[dict[s
         return [run for run in _runs(deployment).values() if is_wanted(run)]
 
     ended = ("SUCCESS", "FAILURE", "CANCELED")
-    wait_until(lambda: bool(wanted()) and wanted()[0]["status"] in ended, RUN_TIMEOUT_S, what)
+    wait_until(lambda: wanted() and wanted()[0]["status"] in ended, what, RUN_TIMEOUT_S, pause_s=1)
     (run,) = wanted()
     assert run["status"] == "SUCCESS", run
     return run
@@ -188,7 +189,7 @@ def test_two_days_are_backfilled(deployed):
         found = deployed.graphql(_BACKFILL_STATUS, id=launched["backfillId"])["partitionBackfillOrError"]
         return found["status"] == "COMPLETED_SUCCESS"
 
-    wait_until(is_done, RUN_TIMEOUT_S, "the backfill")
+    wait_until(is_done, "the backfill", RUN_TIMEOUT_S, pause_s=1)
     backfill = launched["backfillId"]
     _wait_for_run(deployed, "the backfill's one run", lambda run: _tags(run).get("dagster/backfill") == backfill)
 

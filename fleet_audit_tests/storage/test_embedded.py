@@ -28,6 +28,7 @@ from fleet_audit.storage.embedded.server import ensure_running
 from fleet_audit.storage.embedded.template import TEMPLATES
 from fleet_audit.storage.postgres import connect_recovered, engine_of
 from fleet_audit.storage.warehouse import Warehouse
+from fleet_audit_tests.waiting import wait_until
 
 _USER = """
 import pathlib, sys
@@ -181,8 +182,7 @@ def test_who_connects_while_the_server_recovers_from_a_crash_waits(home: Path, a
     crashed, stopped = (psycopg2.connect(url) for _ in range(2))
     os.kill(stopped.get_backend_pid(), signal.SIGSTOP)
     os.kill(crashed.get_backend_pid(), signal.SIGKILL)
-    while _refusal(url) is None:
-        time.sleep(0.01)
+    wait_until(lambda: _refusal(url), "the recovery", pause_s=0.01)
     assert "in recovery mode" in str(_refusal(url))
     goes_on = threading.Timer(0.4, os.kill, (stopped.get_backend_pid(), signal.SIGCONT))
     goes_on.start()
@@ -235,10 +235,7 @@ def test_users_killed_while_it_is_set_up_leave_nothing_half_made(home: Path) -> 
 
 def test_an_initdb_that_outlives_its_user_keeps_others_out_until_it_ends(home: Path) -> None:
     user = User(home, templates=home / "none")
-    deadline = time.monotonic() + 60
-    while not list((home / "postgres").glob("data.new*/base")):
-        assert time.monotonic() < deadline, "initdb ended before it was seen"
-        time.sleep(0.002)
+    wait_until(lambda: list((home / "postgres").glob("data.new*/base")), "initdb", pause_s=0.002)
     writing = psutil.Process(user.process.pid).children(recursive=True)
     for process in writing:
         with suppress(psutil.NoSuchProcess):  # a program that initdb called and that has ended; initdb comes first

@@ -25,6 +25,7 @@ from fleet_audit.settings import Settings
 from fleet_audit.storage.lake import Lake, TextFilter, encoded_day
 from fleet_audit_tests.conftest import S3Server
 from fleet_audit_tests.storage.rows import sample
+from fleet_audit_tests.waiting import wait_until
 
 D1, D2, D3 = (dt.date(2025, 6, day) for day in (10, 11, 12))
 DAILY = [table for table in (*lake.TABLES, facts.TRIP_WINDOW) if table.partition and table.schema != "parsed"]
@@ -259,8 +260,7 @@ def test_writers_killed_at_any_moment_leave_one_version_whole(any_settings: Sett
     ]
     for process in writers:
         process.start()
-    while not store.has_day(POSITIONS, D1):
-        time.sleep(0.05)
+    wait_until(lambda: store.has_day(POSITIONS, D1), "the first write")
     for process in writers:
         until = time.monotonic() + random.uniform(0.1, 0.5)
         while time.monotonic() < until:

@@ -21,6 +21,7 @@ from fleet_audit.schema.checks import is_conforming
 from fleet_audit.schema.derive import conform, empty_frame, to_arrow
 from fleet_audit.storage.warehouse import Warehouse, Written
 from fleet_audit_tests.storage.rows import sample
+from fleet_audit_tests.waiting import wait_until
 
 D1, D2, D3 = (dt.date(2025, 6, day) for day in (10, 11, 12))
 _TRACE = ["run_id", "updated_at"]
@@ -251,8 +252,7 @@ def test_writers_killed_at_any_moment_leave_one_version_whole(warehouse: Warehou
     writers = [spawn.Process(target=_load_forever, args=(warehouse.url,), daemon=True) for _ in range(5)]
     for process in writers:
         process.start()
-    while warehouse.read("SELECT count(*) AS n FROM fact.trips")["n"][0] == 7:
-        time.sleep(0.05)
+    wait_until(lambda: warehouse.read("SELECT count(*) AS n FROM fact.trips")["n"][0] > 7, "the first write")
     for process in writers:
         time.sleep(random.uniform(0.1, 0.5))
         process.kill()
