@@ -13,11 +13,12 @@ import pandas as pd
 
 from fleet_audit.formats import values
 from fleet_audit.formats.legible import BETWEEN_CELLS, split_rows
-from fleet_audit.formats.plates import is_plate, normalised
+from fleet_audit.formats.plates import normalised
 from fleet_audit.formats.reasons import REASONS
+from fleet_audit.ingest.incomplete.vehicles import named_plates
 from fleet_audit.ingest.reference.delivered_files import newest_versions
 from fleet_audit.logic.primitives.cycles import cycle_of
-from fleet_audit.logic.reference.plate_forms import registered_forms, to_registered
+from fleet_audit.logic.reference.plate_forms import registered_forms
 from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.schema.reference import BY_NAME, POI_KINDS
 from fleet_audit.storage.warehouse import Warehouse
@@ -80,12 +81,11 @@ def _subjects(cells: pd.DataFrame, tables: pd.Series, reference: Reference, code
 
     The plate is `_OF_ALL` of one that may be about each vehicle.
     """
-    spelled = to_registered(normalised(cells["value"]), registered_forms(reference.vehicles))
-    named = cells.assign(column="plate", value=spelled)[is_plate(spelled).to_numpy(dtype=bool)]
+    named = named_plates(cells, registered_forms(reference.vehicles)).assign(column="plate")
     asked = cells.assign(column=cells["row"].map(tables).map(_CODE))
     coded = asked.merge(codes[["column", "value"]].drop_duplicates(), on=["column", "value"])
     is_code = cells["value"].isin(coded["value"]).to_numpy()
-    illegible = cells["row"][spelled.str.match(_LIKE_A_PLATE).to_numpy(dtype=bool) & ~is_code]
+    illegible = cells["row"][normalised(cells["value"]).str.match(_LIKE_A_PLATE).to_numpy(dtype=bool) & ~is_code]
     no_total = tables.index[~tables.isin(_OF_PLATES) | tables.index.isin(illegible)]
     is_alone = coded["row"].isin(no_total) & ~coded["row"].isin(named["row"])
     found = pd.concat([named, coded[is_alone | coded["column"].eq("device_id")]]).set_index("row")

@@ -71,7 +71,7 @@ def refused_vehicles(lake: Lake, warehouse: Warehouse, reference: Reference, day
     devices = split_rows(rows.loc[~is_declared, "raw"], _BETWEEN_VALUES)
     positions = _PositionDays.of(rows, pages, {PARTITION_ZONE, *reference.units["timezone"].dropna()})
     cells = split_rows(rows.loc[is_declared, "raw"], BETWEEN_CELLS)
-    named_days, plates = _named_days(cells, rows), _named_plates(cells, registered_forms(reference.vehicles))
+    named_days, plates = _named_days(cells, rows), named_plates(cells, registered_forms(reference.vehicles))
     found = []
     for day in days:
         registered = valid_on(reference.devices, day).drop_duplicates("device_id", keep="last")
@@ -108,7 +108,7 @@ def _named_days(cells: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([first[["row", "date"]], other], ignore_index=True).dropna()
 
 
-def _named_plates(cells: pd.DataFrame, forms: dict[str, str]) -> pd.DataFrame:
+def named_plates(cells: pd.DataFrame, forms: dict[str, str]) -> pd.DataFrame:
     """row, value: the plates that each row holds, normalised, in their registered form."""
     plates = to_registered(normalised(cells["value"]), forms)
     return cells.assign(value=plates)[is_plate(plates).to_numpy(dtype=bool)]
