@@ -15,8 +15,8 @@ import pandas as pd
 import pytest
 
 from fleet_audit.cli.demo import settle_inbox
+from fleet_audit.defs import sensors
 from fleet_audit.defs.resources import FleetResource
-from fleet_audit.defs.sensors import MAX_BYTES_A_TICK, MAX_FILES_A_TICK
 from fleet_audit.ingest.inbox.ingestion import ingest_inbox
 from fleet_audit.installation import Installation
 from fleet_audit.schema.derive import conform
@@ -36,6 +36,7 @@ from fleet_audit_tests.integration.small_fleet import (
 )
 
 LARGEST_FILE = 10 * 1024 * 1024
+FILES_A_TICK = 20  # less than are read in practice, for cheap tests
 START, END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 ONE_DAY = dt.timedelta(days=1)
 
@@ -92,7 +93,10 @@ class Watched:
 
 
 @pytest.fixture
-def watched(tmp_path, repository, postgres_url) -> Iterator[Watched]:
+def watched(tmp_path, repository, postgres_url, monkeypatch) -> Iterator[Watched]:
+    """Its ticks end by the number and size of files; a busy machine would end them by their seconds."""
+    monkeypatch.setattr(sensors, "MAX_FILES_A_TICK", FILES_A_TICK)
+    monkeypatch.setattr(sensors, "MAX_SECONDS_A_TICK", 3600)
     (tmp_path / "inbox").mkdir()
     with dagster_instance(tmp_path / "instance") as instance:
         yield Watched(tmp_path / "inbox", repository, instance, postgres_url)
@@ -200,7 +204,7 @@ def test_a_drop_of_many_files_requests_each_day_once(watched):
     """350 files of one week, by sender and not by day, requested 414 day-runs."""
     week = [DAY + number * ONE_DAY for number in range(7)]
     names = set()
-    for sender in range(MAX_FILES_A_TICK // 7 + 10):
+    for sender in range(FILES_A_TICK // 7 + 10):
         for day in week:
             names.add(name := f"bulletins/{sender:03d}-{day}.csv")
             row = run_row(sender, PAID, "06:30", "06:45", 11, day)
@@ -277,11 +281,11 @@ def test_a_day_that_is_not_over_is_left_to_the_schedule(watched):
 
 
 def test_a_tick_reads_a_bounded_number_of_files_and_forgets_none(watched):
-    names = {f"reference/{number:03d}.csv" for number in range(MAX_FILES_A_TICK + 5)}
+    names = {f"reference/{number:03d}.csv" for number in range(FILES_A_TICK + 5)}
     for name in names:
         watched.drop(name, name.encode())
     assert watched.tick() == []
-    assert len(watched.seen()) == MAX_FILES_A_TICK
+    assert len(watched.seen()) == FILES_A_TICK
     assert "5 wait for the next tick" in watched.skipped
     assert len(watched.one_tick()) == 1
     assert watched.seen() == names
@@ -289,7 +293,7 @@ def test_a_tick_reads_a_bounded_number_of_files_and_forgets_none(watched):
 
 def test_a_tick_reads_a_bounded_number_of_bytes(watched):
     """Fifty files of 10 MB would take longer than a tick may, and then no cursor would ever move."""
-    fitting = MAX_BYTES_A_TICK // LARGEST_FILE
+    fitting = sensors.MAX_BYTES_A_TICK // LARGEST_FILE
     for number in range(fitting + 1):
         watched.drop(f"reference/{number:02d}.csv", b"")
         os.truncate(watched.inbox / "reference" / f"{number:02d}.csv", LARGEST_FILE)
@@ -298,6 +302,17 @@ def test_a_tick_reads_a_bounded_number_of_bytes(watched):
     assert len(watched.seen()) == fitting
     watched.one_tick()
     assert len(watched.seen()) == fitting + 1
+
+
+def test_a_tick_without_time_left_reads_one_file_and_leaves_the_others_to_the_next(watched, monkeypatch):
+    monkeypatch.setattr(sensors, "MAX_SECONDS_A_TICK", -1)
+    names = {f"visit_reports/{number}.csv" for number in range(3)}
+    for name in names:
+        watched.drop(name, _report(DAY))
+    for read in (0, 1, 2, 3):
+        watched.one_tick()
+        assert len(watched.seen()) == read
+    assert watched.seen() == names
 
 
 def test_a_file_that_is_too_large_is_not_opened(watched):
@@ -333,15 +348,15 @@ def test_a_tick_that_dies_requests_the_same_again_and_only_that(watched):
 
 
 def test_many_files_leave_a_cursor_of_one_tick(watched):
-    names = {f"bulletins/{number:04d}.csv" for number in range(3 * MAX_FILES_A_TICK)}
+    names = {f"bulletins/{number:04d}.csv" for number in range(3 * FILES_A_TICK)}
     for name in names:
         watched.drop(name, b"%PDF")
     sizes, requests = [], []
     while watched.seen() < names:
         requests += watched.one_tick()
         sizes.append(len(watched.cursor))
-    assert len(sizes) >= 4  # more where a tick ends by its seconds
-    assert max(sizes) < 250 * MAX_FILES_A_TICK
+    assert len(sizes) == 4  # the first has not seen any file twice
+    assert max(sizes) < 400 * FILES_A_TICK  # not of all
     assert _spans(requests) == [(_days_ago(2), _yesterday())]
     watched.tick()
     assert len(watched.cursor) < 100

@@ -13,7 +13,7 @@ import pytest
 
 from fleet_audit.logic.costs.budget import Budget
 from fleet_audit.logic.costs.forecast import Forecast
-from fleet_audit.logic.primitives.cycles import Cycle
+from fleet_audit.logic.primitives.cycles import Cycle, cycle_days
 from fleet_audit.reporting.documents.cycle import CycleReport, build_cycle
 from fleet_audit.reporting.formats.html import document_page
 from fleet_audit.reporting.formats.render import render_cycle
@@ -227,8 +227,9 @@ def test_declared_kilometres_of_routes_are_those_of_the_trips_that_runs_are_link
 
 def test_a_partial_cycle_says_how_many_of_its_days_were_run(frames: Frames, made: CycleReport) -> None:
     assert made.document.subtitle == "ciclo de 16/05/2025 a 15/06/2025 · 4 de 31 dias processados"
-    whole = replace(frames, coverage=fleet(1, days=31, first=CYCLE.start).coverage)
-    assert report(whole).document.subtitle == "ciclo de 16/05/2025 a 15/06/2025"
+    of_one = frames.coverage.head(1)
+    whole = pd.concat([of_one.assign(operational_date=day) for day in cycle_days(CYCLE)], ignore_index=True)
+    assert report(replace(frames, coverage=whole)).document.subtitle == "ciclo de 16/05/2025 a 15/06/2025"
 
 
 def test_rules_that_were_not_tested_are_listed_with_the_reason_and_days(frames: Frames) -> None:

@@ -557,7 +557,7 @@ def test_a_carriers_package_is_stamped_without_everybodys_total(frames: Frames) 
     assert "fechamento" not in str([footer.label for sheet in made.sheets for footer in sheet.footers])
 
 
-@settings(max_examples=10)  # 1 s each
+@settings(max_examples=5)  # 1 s each
 @given(
     areas=st.lists(st.sampled_from(["AGR", "IND"]), min_size=16, max_size=16),
     defaults=st.lists(st.sampled_from(["AGR", "IND", None]), min_size=4, max_size=4),
