@@ -15,6 +15,7 @@ from fleet_audit.formats.named_days import NamedDays
 from fleet_audit.formats.parsed import Limits, ParsedFile, conform_notes, counts_by_day, covered_days
 from fleet_audit.formats.plates import plates
 from fleet_audit.formats.quarantine import Quarantine
+from fleet_audit.formats.table import totals
 from fleet_audit.formats.table.file_period import refuse_outside_period
 from fleet_audit.formats.table.text_table import TableFormat, TextTable, read_table
 from fleet_audit.logic.primitives.identity import stable_ids
@@ -84,7 +85,9 @@ def parse_bulletin(sha256: str, file_name: str, content: bytes, today: dt.date, 
     is_bad = table.quarantine.is_bad
     good = runs[~is_bad].copy()
     good["declared_run_id"] = stable_ids(good, RUN_IDENTITY)
-    is_duplicate = good["declared_run_id"].duplicated()
+    is_repeated = good["declared_run_id"].duplicated()
+    is_total = _are_totals(good[~is_repeated]).reindex(good.index, fill_value=False)
+    is_duplicate = is_repeated | is_total
     kept = good[~is_duplicate]
     return ParsedFile(
         "bulletin",
@@ -101,8 +104,21 @@ def parse_bulletin(sha256: str, file_name: str, content: bytes, today: dt.date, 
         ),
         rows_duplicate=int(is_duplicate.sum()),
         rows_ignored=table.rows_ignored,
-        warnings=table.warnings,
+        warnings=(*table.warnings, *totals.sentence("runs", good.loc[is_total, "row_number"])),
     )
+
+
+def _are_totals(runs: pd.DataFrame) -> pd.Series:
+    """Whether each run is the total of its vehicle's others of that DATA, by its times or its readings.
+
+    One with a NUMERO ATA of its own is a claim: D01 and D02 judge it.
+    """
+    times = runs["departed_local"].astype("int64"), runs["arrived_local"].astype("int64")
+    readings = runs["odometer_start_km"], runs["odometer_end_km"]
+    keys = [runs["plate"], runs["declared_date"]]
+    is_sum = [totals.are_sums(keys, ends, runs["declared_km"], 0.0) for ends in (times, readings)]
+    is_numbered = runs["bulletin_number"].str.contains("[0-9]").fillna(False).to_numpy(dtype=bool)
+    return pd.Series((is_sum[0] | is_sum[1]) & ~is_numbered, index=runs.index)
 
 
 def bulletin_days(content: bytes, today: dt.date, limits: Limits) -> NamedDays:

@@ -345,3 +345,26 @@ def test_a_month_beyond_twelve_by_mistake_costs_its_row_alone():
 def test_one_month_beyond_twelve_beside_days_that_are_day_first_costs_its_row_alone():
     parsed = read("bulletin", bulletin(*(changed(ROW, c3=day) for day in ("06/05/2025", "30/05/2025", "05/30/2025"))))
     assert reasons(parsed) == [(4, "bad_date")]
+
+
+@pytest.mark.parametrize(
+    ("cells", "is_total"),
+    [
+        ({}, True),
+        ({"c0": "TOTAL"}, True),
+        ({"c12": "23:59"}, True),  # over 16 h: by its readings
+        ({"c8": "0", "c13": "0"}, True),  # by its times
+        ({"c0": "7003"}, False),  # a claim of its own
+        ({"c14": "61"}, False),
+        ({"c1": "LRC4A69"}, False),
+        ({"c3": "11/06/2025"}, False),
+    ],
+)
+def test_a_row_with_the_sum_of_a_vehicles_runs_is_their_total_and_no_run(cells: dict[str, str], is_total: bool):
+    """It was declared km beyond all measured: D02 and T01, critical, of a carrier that had added up its day."""
+    rows = (ROW, changed(ROW, c0="7002", c6="19:50", c8="117309", c12="20:40", c13="117339"))
+    total = changed(ROW, **{"c0": "", "c12": "20:40", "c13": "117339", "c14": "60", **cells})
+    parsed = read("bulletin", bulletin(*rows, total))
+    assert len(parsed.rows) == (2 if is_total else 3)
+    assert parsed.rows_duplicate == is_total
+    assert any("line 4: totals" in text for text in parsed.warnings) is is_total

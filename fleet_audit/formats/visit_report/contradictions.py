@@ -19,7 +19,7 @@ from fleet_audit.logic.primitives.identity import PLATE, normalise_plate
 from fleet_audit.schema.derive import pandas_dtype
 from fleet_audit.schema.lake import PARSED_VISIT_LEGS
 
-_ROUNDING_KM = Decimal("0.005")  # a row: the report rounds each distance to 0.01 km
+ROUNDING_KM = Decimal("0.005")  # a row: the report rounds each distance to 0.01 km
 _ROUNDING_S = 1  # a row: it cuts each duration to whole seconds
 _PLATE_LIKE = re.compile(r"\b([A-Za-z]{3}[\s.\-]{0,3}[0-9][0-9A-Za-z][0-9]{2})\b")
 
@@ -65,7 +65,7 @@ def _totals(legs: pd.DataFrame, layout: Layout, line_numbers: list[int]) -> list
             )
             .dropna(subset=["stated"])
         )
-        bound = _ROUNDING_KM if name == "reported_km" else _ROUNDING_S
+        bound = ROUNDING_KM if name == "reported_km" else _ROUNDING_S
         frame = frame.assign(difference=frame["stated"] - frame["sum"].astype(object))
         frame = frame[(frame["difference"].abs() > frame["rows"].astype(object) * bound).astype(bool)]
         notes.append(

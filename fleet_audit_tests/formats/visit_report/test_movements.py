@@ -191,3 +191,32 @@ def test_real_report():
     assert len(parsed.drivers) == 12
     assert parsed.rows["departed_local"].min() == dt.datetime(2025, 6, 10, 4, 21, 3)
     assert set(parsed.covered["window_end_local"]) == {dt.datetime(2025, 6, 10, 9, 59)}
+
+
+@pytest.mark.parametrize(
+    ("km", "is_refused"),
+    [("30200", True), ("162,60", True), ("162,40", False)],
+    ids=["metres", "over 150 km/h, five minutes allowed", "below it"],
+)
+def test_km_that_no_vehicle_drives_in_the_time_of_the_movement_are_refused(km: str, is_refused: bool):
+    """A report in metres was paid as kilometres."""
+    parsed = read("visit_report", visit(('"30,20",79', f'"{km}",79')))
+    assert reasons(parsed) == ([(11, "out_of_range")] if is_refused else [])
+
+
+@pytest.mark.parametrize(
+    ("total", "rows"),
+    [
+        ('10/06/2025,,04:21:03,"Av. Cuiabá, 104",02:00:10,"60,00",80,00:30:10,Garagem,,,,00:48:57', [11, 12]),
+        ('10/06/2025,,04:21:03,"Av. Cuiabá, 104",02:00:10,"61,00",80,00:30:10,Garagem,,,,00:48:57', [11, 12, 13]),
+        ('10/06/2025,,04:21:03,"Av. Cuiabá, 104",02:00:10,"60,00",80,00:20:10,Garagem,,,,00:48:57', [11, 12, 13]),
+    ],
+    ids=["total", "other km", "other arrival"],
+)
+def test_the_total_of_a_vehicles_movements_without_its_label_is_no_movement(total: str, rows: list[int]):
+    """It was paid a second time, and overlapped each of them (T01)."""
+    parsed = read("visit_report", visit(("Totais,,,,02", f"{total}\nTotais,,,,02")))
+    assert sorted(parsed.rows["row_number"]) == rows
+    assert parsed.rows_duplicate == 3 - len(rows)
+    assert ("total_km_mismatch" in set(parsed.notes["note_code"])) is (len(rows) == 3)
+    assert any("line 13: totals" in text for text in parsed.warnings) is (len(rows) == 2)
