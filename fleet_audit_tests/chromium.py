@@ -31,4 +31,4 @@ def open_page(program: str, profile: Path) -> Iterator[ClientConnection]:
             yield connection
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(120)

@@ -22,6 +22,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from fleet_audit_tests.waiting import wait_until
+
 _MODULES = (
     "fleet_audit.cli.main",
     "fleet_audit.cli.run",
@@ -37,7 +39,6 @@ _MODULES = (
 # Read while the product is imported: a call with another value starts the program anew.
 _READ_AT_IMPORT = ("FLEET_START_DATE", "FLEET_CLOSING_DAY", "FLEET_LOG_FORMAT", "FLEET_OTLP_URL")
 _SERVER = "from fleet_audit_tests.forked_commands import serve; import sys; serve(sys.argv[1])"
-_STARTED_WITHIN_S = 120
 _STREAMS = 3
 _MAX_BYTES = 1 << 20
 _CLIENT = """#!{python} -IS
@@ -61,11 +62,8 @@ def forked_program(variables: Mapping[str, str]) -> Iterator[Path]:
         command = [sys.executable, "-c", _SERVER, str(address)]
         server = subprocess.Popen(command, env=dict(variables), start_new_session=True)
         try:
-            deadline = time.monotonic() + _STARTED_WITHIN_S
-            while not address.exists():
-                assert server.poll() is None, "the server of commands ended"
-                assert time.monotonic() < deadline, "the server of commands did not start"
-                time.sleep(0.05)
+            wait_until(lambda: address.exists() or server.poll() is not None, "the server of commands")
+            assert server.poll() is None, "the server of commands ended"
             yield program
         finally:
             os.killpg(server.pid, signal.SIGKILL)  # with the forks of tests that were ended
