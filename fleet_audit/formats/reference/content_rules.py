@@ -37,7 +37,14 @@ def _refuse_parameters(rows: pd.DataFrame, text: TextTable) -> None:
 
 
 def _refuse_exceptions(rows: pd.DataFrame, text: TextTable) -> None:
-    """Refuse exceptions without an end, and those that cover every finding; who approved it is a required column."""
+    """Refuse exceptions without an end, those that cover every finding, and those that name no rule, which cover
+    none; who approved it is a required column.
+    """
+    from fleet_audit.logic.audit.rules.registry import RULES  # all rules, which few files need
+
+    rule = rows["rule_id"]
+    is_rule = rule.isin([each.rule_id for each in RULES]) | rule.isna()
+    text.quarantine.refuse_value(~is_rule, "bad_value", "rule_id", text.column("rule_id"), "not one rule, such as D01")
     text.quarantine.refuse(
         text.column("date_to").eq(""),
         "unlimited_exception",

@@ -195,6 +195,8 @@ def _text(quarantine: Quarantine, column: Column, text: pd.Series) -> pd.Series:
             "not ISO weekdays such as 1-5 or 1,3,5",
         )
         return values.nullable(compact.str.replace(r"[;/]", ",", regex=True))
+    if name == "rule_id":
+        return values.nullable(text.str.upper())
     if name == "timezone":
         is_zone = text.map({zone: _is_zone(zone) for zone in text.unique()}).astype(bool)
         quarantine.refuse_value(

@@ -303,6 +303,8 @@ EXCEPTIONS = "exception_id,rule_id,plate,carrier_code,unit_code,route_code,date_
         ("E1,G07,,UM,,,2025-06-01,2025-06-30,,gestor", "missing_value", "reason is empty"),
         ("E1,G07,,UM,,,2025-07-01,2025-06-30,obra,gestor", "bad_period", "date_to lies before date_from"),
         ("E1,G07,ABC,,,,2025-06-01,2025-06-30,obra,gestor", "bad_plate", "ABC"),
+        ("E1,D1,,UM,,,2025-06-01,2025-06-30,obra,gestor", "bad_value", "rule_id is 'D1', not one rule, such as D01"),
+        ("E1,D01; D02,,UM,,,2025-06-01,2025-06-30,obra,gestor", "bad_value", "'D01; D02', not one rule"),
     ],
 )
 def test_an_exception_is_limited_approved_and_explained_or_refused(row: str, code: str, sentence: str):
@@ -311,6 +313,11 @@ def test_an_exception_is_limited_approved_and_explained_or_refused(row: str, cod
     assert reasons(parsed) == [(2, code)]
     assert sentence in parsed.rejected["reason"].iloc[0]
     assert parsed.rows["exception_id"].to_list() == ["E2"]
+
+
+def test_the_rule_of_an_exception_may_be_written_in_any_case():
+    row = "E1,d01,,UM,,,2025-06-01,2025-06-30,obra,gestor\n"
+    assert reference("exceptions", EXCEPTIONS + row).rows["rule_id"].to_list() == ["D01"]
 
 
 @pytest.mark.parametrize(
