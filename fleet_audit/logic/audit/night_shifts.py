@@ -16,7 +16,7 @@ from fleet_audit.logic.primitives.cycles import as_days, dates
 from fleet_audit.logic.primitives.intervals import intervals, micros, overlaps
 from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.primitives.wall_clock import local_days, to_local, to_utc
-from fleet_audit.logic.reference.shifts import shifts_over_midnight
+from fleet_audit.logic.reference.shifts import turnos_over_midnight
 from fleet_audit.logic.reference.validity import DEFAULT_ZONE
 
 _ONE_DAY = pd.Timedelta(days=1)
@@ -165,12 +165,11 @@ def _placed(runs: pd.DataFrame, registered: pd.DataFrame) -> pd.DataFrame:
 
 
 def _is_night(runs: pd.DataFrame, shifts: pd.DataFrame, parameters: ParameterSet) -> np.ndarray:
-    over_midnight = shifts_over_midnight(shifts)
-    of_shift = [key in over_midnight for key in zip(runs["unit_code"], runs["shift_code"], strict=True)]
+    of_shift = turnos_over_midnight(runs["unit_code"], runs["shift_code"], shifts)
     wall = to_local(runs["started_at"], runs["timezone"]).to_numpy()
     since_midnight = wall - wall.astype("datetime64[D]")
     is_early = since_midnight < np.timedelta64(int(parameters.night_departure_h * 3600), "s")
-    return np.array(of_shift, dtype=bool) | is_early
+    return of_shift | is_early
 
 
 def _own(pairs: pd.DataFrame, trips: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:

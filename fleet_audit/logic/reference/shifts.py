@@ -6,13 +6,16 @@ Which end of a trip counts (arrival or departure) is decided in `classification`
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 
 import numpy as np
 import pandas as pd
 
+from fleet_audit.logic.primitives.identity import fold
 from fleet_audit.logic.primitives.wall_clock import local_days, to_utc
 
+_WORD = re.compile(r"^turno[ .:-]+")  # `Turno C` is C
 _WEEKDAYS = re.compile(r"^([1-7])(?:-([1-7]))?$")
 # A shift that ends on day D may have started on D-1, and with its tolerance reach into D+1 or come from D-2.
 _START_OFFSETS = (-2, -1, 0, 1)
@@ -67,6 +70,27 @@ def shifts_over_midnight(shifts: pd.DataFrame) -> set[tuple[str, str]]:
         for row in shifts.itertuples()
         if parse_clock(row.end_local) <= parse_clock(row.start_local)
     }
+
+
+def turnos_over_midnight(unit_codes: Iterable[object], turnos: Iterable[object], shifts: pd.DataFrame) -> np.ndarray:
+    """Whether each TURNO of a bulletin is a shift of its unit that ends on the day after it starts.
+
+    Carriers write a code in any case, and the word before it: of a `c` for C, dated by its shift, the run of the
+    morning after was a phantom.
+
+    Args:
+        unit_codes: the unit of each run's vehicle on its DATA.
+        turnos: as written; null where there is none.
+        shifts: `ref.shifts`.
+    """
+    over_midnight = {(unit, _written_alike(code)) for unit, code in shifts_over_midnight(shifts)}
+    keys = zip(unit_codes, map(_written_alike, turnos), strict=True)
+    return np.array([key in over_midnight for key in keys], dtype=bool)
+
+
+@lru_cache(maxsize=1024)  # runs have a handful of them
+def _written_alike(turno: object) -> str | None:
+    return _WORD.sub("", fold(turno)) if isinstance(turno, str) else None
 
 
 @lru_cache(maxsize=1024)  # a plan of 1,300 lines has a handful of texts, and each is asked of every day of the cycle

@@ -56,10 +56,20 @@ def test_a_run_dated_by_its_shift_moves_to_the_day_of_its_trip() -> None:
         ("03:59", "05:00", "A", True),
         ("04:00", "05:00", "A", False),
         ("05:30", "06:30", "C", True),
+        ("05:30", "06:30", "c", True),
+        ("05:30", "06:30", "Turno C", True),
         ("05:30", "06:30", None, False),
         ("23:50", "24:40", "C", True),
     ],
-    ids=["before four", "at four", "shift over midnight", "no shift", "late departure of the shift"],
+    ids=[
+        "before four",
+        "at four",
+        "shift over midnight",
+        "in another case",
+        "with the word",
+        "no shift",
+        "late departure of the shift",
+    ],
 )
 def test_which_runs_are_tried_on_the_next_day(start: str, end: str, shift: str | None, moves: bool) -> None:
     table = decided([trip("T", start, end, day=NEXT)], [run("R", start, end, shift_code=shift)])

@@ -16,7 +16,7 @@ from fleet_audit.logic.primitives.wall_clock import local_days, to_local
 from fleet_audit.logic.reference.named_places import places_named_by_runs
 from fleet_audit.logic.reference.places import Places
 from fleet_audit.logic.reference.reference import Reference
-from fleet_audit.logic.reference.shifts import shifts_over_midnight
+from fleet_audit.logic.reference.shifts import turnos_over_midnight
 from fleet_audit.logic.reference.validity import valid_on
 from fleet_audit.logic.trips.segmentation import Segmentation
 
@@ -93,8 +93,7 @@ def _runs_of_day(runs: pd.DataFrame, reference: Reference, day: dt.date, paramet
     for each in np.unique(date):
         vehicles = reference.vehicles_on(_date(each)).set_index("plate")["unit_code"].astype(object)
         units[date == each] = runs["plate"][date == each].map(vehicles).to_numpy(dtype=object)
-    over_midnight = shifts_over_midnight(reference.shifts)
-    of_shift = np.array([key in over_midnight for key in zip(units, runs["shift_code"], strict=True)], dtype=bool)
+    of_shift = turnos_over_midnight(units, runs["shift_code"], reference.shifts)
     is_written_there = (wall.astype("datetime64[D]") == date) & (after_midnight_s < _NOON_S)
     return runs.assign(unit_code=units, timezone=zones.to_numpy(), is_night=is_written_there & (is_early | of_shift))[
         np.isin(ahead, (-1, 0)) | ((ahead == 1) & is_early)
