@@ -197,7 +197,7 @@ def _admitted(rows: pd.DataFrame) -> pd.DataFrame:
             _NOT_MEASURED,
             "O contrato paga deslocamento vazio até um teto, mas não informa o teto (deadhead_cap_pct).",
             "Deslocamento vazio: o teto depende de outra viagem do dia, que não foi medida; o valor fica em aberto.",
-            "Deslocamento vazio: " + of_cap + " já foi usado.",
+            "Deslocamento vazio: " + of_cap + np.where(cap == 0, " é zero.", " já foi usado."),
             "Deslocamento vazio pago em parte: " + of_cap + " acaba nesta viagem.",
             "Deslocamento vazio: o contrato não o paga.",
         ],

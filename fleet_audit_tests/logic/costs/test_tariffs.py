@@ -193,6 +193,7 @@ def test_capped_deadhead_is_paid_in_order_of_start_the_last_in_part() -> None:
     assert costs["cost_status"].tolist() == ["priced", "priced", "priced", "not_billable"]
     assert costs["variable_cost_brl"].iloc[3] == Decimal("0.00")
     assert "em parte" in costs["cost_reason"].iloc[2]
+    assert costs["cost_reason"].iloc[3].endswith("já foi usado.")
 
 
 def test_a_cap_is_one_of_the_vehicle_and_the_day() -> None:
@@ -202,6 +203,7 @@ def test_a_cap_is_one_of_the_vehicle_and_the_day() -> None:
                    {**empty, **other_day}, empty, rule="capped", cap="10",
                    days=(DAY, dt.date(2025, 6, 11)))  # fmt: skip
     assert costs["billable_km"].tolist()[2:] == [Decimal("2.00"), Decimal("0.00"), Decimal("5.00")]
+    assert costs["cost_reason"].iloc[3].endswith("do dia é zero.")  # a day without service used nothing up
 
 
 def test_a_capped_contract_that_states_no_cap_leaves_the_cost_unknown() -> None:
