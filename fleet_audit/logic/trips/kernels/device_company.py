@@ -29,16 +29,16 @@ def points_between(points, low, high):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def company_of(mine, theirs, clock_s, seconds, lat, lon, outlier_m):  # type: ignore[no-untyped-def]
-    """Whether a device is with the primary when both report, and how many of its fixes move along with the primary.
+    """Whether a device is with the primary when both report, and how many fixes move along with it and apart from it.
 
     `ELSEWHERE` when mostly more than `outlier_m` away. What counts is above all where one of them moves: parked in one
     yard, devices of any clock are together. They are `TOGETHER` only where both move. `clock_s` is added to the
     device's times.
     """
     apart, moving = np.empty(len(theirs)), np.empty(len(theirs))
-    count, moves, both = 0, 0, 0
+    count, moves, both, alone = 0, 0, 0, 0
     if not len(mine) or not len(theirs):
-        return UNKNOWN, both
+        return UNKNOWN, both, alone
     at = max(first_from(mine, seconds, seconds[theirs[0]] + clock_s) - 1, 0)
     for number in range(len(theirs)):
         other, now = theirs[number], seconds[theirs[number]] + clock_s
@@ -54,11 +54,12 @@ def company_of(mine, theirs, clock_s, seconds, lat, lon, outlier_m):  # type: ig
             moving[moves] = apart[count]
             moves += 1
             both += do_move[0] and do_move[1] and apart[count] <= outlier_m
+            alone += apart[count] > outlier_m
         count += 1
     is_elsewhere = count > 0 and np.median(apart[:count]) > outlier_m
     if is_elsewhere or (moves >= LEAST_TOGETHER and np.median(moving[:moves]) > outlier_m):
-        return ELSEWHERE, both
-    return (TOGETHER if both >= LEAST_TOGETHER else UNKNOWN), both
+        return ELSEWHERE, both, alone
+    return (TOGETHER if both >= LEAST_TOGETHER else UNKNOWN), both, alone
 
 
 @njit(cache=True, nogil=True)

@@ -227,7 +227,7 @@ def _is_of_another_time(mine, theirs, way, counted_km, seconds, lat, lon, outlie
             continue
         if nearest >= 0:
             clock_s = seconds[mine[nearest]] - seconds[pivot]
-            company, both = company_of(mine, way, clock_s, seconds, lat, lon, outlier_m)
+            company, both, _ = company_of(mine, way, clock_s, seconds, lat, lon, outlier_m)
             is_shown = abs(clock_s) > SAME_TIME_S and company == TOGETHER and 2 * both >= len(moving)
             if is_shown and company_of(mine, theirs, clock_s, seconds, lat, lon, outlier_m)[0] == TOGETHER:
                 return True

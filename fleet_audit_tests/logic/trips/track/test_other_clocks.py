@@ -282,3 +282,23 @@ def test_trackers_that_sleep_while_the_other_one_reports_lose_no_trip(has_odomet
     if not has_odometer:
         buses = [without_odometer(bus) for bus in buses]
     assert km_of(buses) == pytest.approx([20.0] * 4, abs=0.3)
+
+
+@pytest.mark.parametrize("hours", [-2, 2])
+def test_a_clock_that_is_off_by_the_period_of_the_timetable_shows_no_trip_twice(hours: int) -> None:
+    """Most of its trips are beside another one of the first device; one in a silence of it was paid again: 40 km."""
+    clocks = ("07:00", "09:00", "13:00", "15:00", "17:00")
+    first = timetable("D1", at("05:00"), clocks, 0)
+    silence = (at("18:20"), at("21:00")) if hours > 0 else (at("03:00"), at("06:55"))
+    first.records = [one for one in first.records if not silence[0] < one["recorded_at"] < silence[1]]  # type: ignore[operator]
+    assert sum(km_of([first, timetable("D2", at("05:00"), clocks, 3600 * hours)])) == pytest.approx(200.0, abs=1.0)
+
+
+def timetable(device: str, begin: float, clocks: tuple[str, ...], late_s: float) -> Bus:
+    """Garage, mill, garage at each instant; parked in between, by a clock that is late."""
+    bus = Bus(begin, device=device)
+    for clock in clocks:
+        bus.park(at(clock) - bus.seconds).to(MILL).stand(240).to(GARAGE).stand(300)
+    bus.park(at("23:00") - bus.seconds)
+    bus.records = [one | {"recorded_at": one["recorded_at"] + late_s} for one in bus.records]  # type: ignore[operator]
+    return bus
