@@ -16,6 +16,7 @@ from fleet_audit.logic.trips.kernels.device_company import (
     TOGETHER,
     UNKNOWN,
     company_of,
+    first_from,
     hands_over_in_motion,
     has_moved,
     is_replacement,
@@ -46,9 +47,14 @@ def find_handovers(  # type: ignore[no-untyped-def]
             start[count] = -np.inf
         elif primary[day] != owner[count - 1]:
             fixes = points_between(located, offsets[owner[count - 1]], offsets[owner[count - 1] + 1])
-            start[count] = _next_rest(
-                fixes, begin[day], seconds, lat, lon, gap_note_s, gap_split_s, stop_min_s, stop_radius_m
+            next_fixes = points_between(located, offsets[primary[day]], offsets[primary[day] + 1])
+            start[count] = _left_on_the_way(
+                fixes, next_fixes, begin[day], seconds, lat, lon, gap_note_s, gap_split_s, stop_radius_m
             )
+            if np.isnan(start[count]):
+                start[count] = _next_rest(
+                    fixes, begin[day], seconds, lat, lon, gap_note_s, gap_split_s, stop_min_s, stop_radius_m
+                )
         else:
             continue
         of_group[count], owner[count] = group[day], primary[day]
@@ -61,6 +67,25 @@ def find_handovers(  # type: ignore[no-untyped-def]
         low[piece] = first + np.searchsorted(seconds[first:last], start[piece])
         high[piece] = max(low[piece], first + np.searchsorted(seconds[first:last], end[piece]))
     return of_group[:count], owner[:count], low, high, start[:count], end
+
+
+@njit(cache=True, nogil=True)
+def _left_on_the_way(  # type: ignore[no-untyped-def]
+    points, next_points, begin, seconds, lat, lon, gap_note_s, gap_split_s, stop_radius_m
+):
+    """When the points fall silent on the way, less than `gap_note_s` before `begin` and for `gap_split_s`; NaN: not so.
+
+    Until `begin` that is too short for a gap that the next device fills: up to 8 km before midnight were lost.
+    """
+    after, next_after = first_from(points, seconds, begin), first_from(next_points, seconds, begin)
+    if after == 0 or next_after == len(next_points):
+        return np.nan
+    last, found = points[after - 1], next_points[next_after]
+    is_silent = after == len(points) or seconds[points[after]] - seconds[last] > gap_split_s
+    is_left = has_moved(points, after - 1, seconds, lat, lon) and begin - seconds[last] <= gap_note_s and is_silent
+    if not is_left or distance_m(lat[last], lon[last], lat[found], lon[found]) <= stop_radius_m:
+        return np.nan
+    return seconds[last] + 1e-6  # its last fix is still of the first device
 
 
 @njit(cache=True, nogil=True)
@@ -96,9 +121,9 @@ def _next_rest(  # type: ignore[no-untyped-def]
             if is_last or not is_resting:
                 break
             is_resting = distance_m(lat[here], lon[here], lat[other], lon[other]) <= stop_radius_m
-        if is_last:
-            return max(begin, seconds[here])
-        if is_resting:
+        if is_last and seconds[here] >= begin:
+            return seconds[here]
+        if is_resting and not is_last:
             return max(begin, _stop_end(points, at, seconds, lat, lon, stop_min_s, stop_radius_m))
     return begin
 

@@ -299,17 +299,38 @@ def test_no_trip_is_lost_or_doubled_where_two_zones_meet(zones: tuple[str, str])
     assert ((found["started_at"] >= later) == (found["unit_code"] == "B")).all()
 
 
-def test_a_drive_over_midnight_that_its_device_did_not_report_is_one_trip_of_the_day_on_which_it_began() -> None:
+@pytest.mark.parametrize("silent_from", ["23:47", "23:52", "23:58"])
+def test_a_drive_over_midnight_that_its_device_did_not_report_is_one_trip_of_the_day_on_which_it_began(
+    silent_from: str,
+) -> None:
     """40 km from 23:40, by the first device from 00:05 on again: from 00:00 on the other one measured 27 of them."""
     buses = [
         Bus(at("12:00"), device=device, resolution_km=0.01).park(42_000).go(FRONT, 40).stand(600).park(28_800)
         for device in ("D1", "D2")
     ]
-    first, second = without(without(buses[0], "23:47", "24:05"), "28:00", "31:00"), without(buses[1], "14:00", "20:00")
+    first, second = (
+        without(without(buses[0], silent_from, "24:13"), "28:00", "31:00"),
+        without(buses[1], "14:00", "20:00"),
+    )
     trips = pd.concat([trips_of(reported([first, second]), tables=BOTH, day=day) for day in (DAY, NEXT)])
     km = trips.groupby("operational_date")["km"].sum()
     assert km.to_dict() == {DAY: pytest.approx(40.0, abs=0.5)}
     assert trips["destination_poi_id"].to_list() == ["FRE"]
+
+
+@pytest.mark.parametrize("back", ["34:00", "99:00"])
+@pytest.mark.parametrize("silent_from", ["23:49:20", "23:55", "23:59:10"])
+def test_a_device_that_fell_silent_on_the_road_shortly_before_midnight_leaves_the_rest_of_the_way_to_the_other_one(
+    silent_from: str, back: str
+) -> None:
+    """From then until midnight nobody measured: 7.4 of 40 km were lost."""
+    buses = [
+        Bus(at(begin), device=device).park(at("23:30") - at(begin)).go(FRONT, 40).park(28 * 3600)
+        for device, begin in (("D1", "05:00"), ("D2", "15:00"))
+    ]
+    positions = reported([without(buses[0], silent_from, back), buses[1]])
+    km = sum(trips_of(positions, tables=BOTH, day=day)["km"].sum() for day in (DAY, NEXT))
+    assert km == pytest.approx(40.0, abs=0.5)
 
 
 def test_a_device_that_died_on_the_road_leaves_the_next_day_to_the_other_one() -> None:
