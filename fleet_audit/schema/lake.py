@@ -272,7 +272,8 @@ LEGS = Table(
         integer("row_number", "Row of the visit report", nullable=True),
         text(
             "superseded_by_trip_id",
-            "Trip of positions that measured the same movement: this leg is evidence only",
+            "Trip of positions that measured the same movement: this leg is evidence only; observed: positions saw "
+            "that there was none; other_clock: the day of the visit report whose clock is hours off",
             nullable=True,
         ),
     ),

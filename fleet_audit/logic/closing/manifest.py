@@ -46,6 +46,7 @@ COLUMNS_ADDED = {
     ),
     "fact.matches": (("unseen_km", "is_unobserved"),),  # 0028
     "fact.vehicle_day_amounts": (("vehicle_amounts_id",),),  # 0034
+    "fact.vehicle_day_coverage": (("visit_legs_other_clock",),),  # 0035
 }
 # Keys that frozen tables got after the first closes, each a hash (`stable_ids`) of columns: rows are compared and
 # hashed without it and in the order of these, which is that of closes before it.

@@ -14,6 +14,7 @@ import pandas as pd
 
 from fleet_audit.logic.primitives.wall_clock import local_midnight
 from fleet_audit.logic.reference.validity import DEFAULT_ZONE
+from fleet_audit.logic.trips.reported.parts import OTHER_CLOCK
 
 COMPLETE_SHARE = 0.8  # RULES section 6, D05: a vehicle watched over 80 % of a span counts as watched
 
@@ -57,7 +58,11 @@ def vehicle_day_coverage(
     plates = sorted({*known.index, *seconds.index, *received.index})
     positions = received.reindex(plates).fillna(0)
     observed = seconds.reindex(plates).mask(lambda own: own.isna() & (positions > 0), 0.0)
-    visits = legs[legs["source"] == "visit_report"].groupby("plate").size().reindex(plates).fillna(0)
+    reported = legs[legs["source"] == "visit_report"]
+    visits, off = (
+        of.groupby("plate").size().reindex(plates).fillna(0).astype("int64").to_numpy()
+        for of in (reported, reported[reported["superseded_by_trip_id"].eq(OTHER_CLOCK).fillna(False)])
+    )
     share = observed / dt.timedelta(days=1).total_seconds()
     return pd.DataFrame(
         {
@@ -68,6 +73,7 @@ def vehicle_day_coverage(
             "status": np.select([share >= COMPLETE_SHARE, observed.notna()], ["complete", "partial"], "silent"),
             "observed_h": (observed / 3600).round(2).to_numpy(),
             "positions": positions.astype("int64").to_numpy(),
-            "visit_legs": visits.astype("int64").to_numpy(),
+            "visit_legs": visits,
+            "visit_legs_other_clock": off,
         }
     )

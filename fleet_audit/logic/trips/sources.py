@@ -16,7 +16,7 @@ from fleet_audit.logic.trips.distance import inherited_doubt
 from fleet_audit.logic.trips.legs import from_positions, from_visit_legs
 from fleet_audit.logic.trips.reported.cut_ends import with_reported_ends
 from fleet_audit.logic.trips.reported.joined import join_parts, owners_of_parts, with_owners
-from fleet_audit.logic.trips.reported.parts import counted_parts
+from fleet_audit.logic.trips.reported.parts import OTHER_CLOCK, counted_parts
 from fleet_audit.logic.trips.segmentation import Segmentation
 from fleet_audit.logic.trips.silences import unseen_steps
 from fleet_audit.logic.trips.trips import join_trips, supersede, with_places_of
@@ -101,7 +101,7 @@ def trips_of_sources(
         with_owners(reported, owners, joined),
         left,
         (measured_legs, counted_legs, reported_legs),
-        parts.loc[parts["is_other_clock"], "movement"],
+        parts.loc[parts["superseded_by"] == OTHER_CLOCK, "movement"],
     )
 
 

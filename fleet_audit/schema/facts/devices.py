@@ -26,6 +26,13 @@ COVERAGE = fact_table(
         integer("visit_legs", "Movements in visit reports"),
     ),
     ("operational_date", "plate"),
+    added=(
+        integer(
+            "visit_legs_other_clock",
+            "Of these movements those of a report whose clock is hours off: evidence, never paid",
+            nullable=True,
+        ),
+    ),
 )
 
 DEVICE_ISSUES = (

@@ -27,6 +27,7 @@ from fleet_audit.logic.trips.reported.silent import (
 from fleet_audit.logic.trips.track.points import instant_column
 
 OBSERVED = "observed"
+OTHER_CLOCK = "other_clock"
 
 
 def counted_parts(
@@ -54,9 +55,9 @@ def counted_parts(
         unseen: `silences.unseen_steps`.
 
     Returns:
-        The rows, one cut in two where a silence cuts it, with counted_km, superseded_by (trip_id, `observed`, or None:
-        it counts), resolution_km of what the vehicle's reports print, cut_doubt_km: the doubt of a part that is a
-        difference, else 0, and is_other_clock.
+        The rows, one cut in two where a silence cuts it, with counted_km, superseded_by (trip_id, `observed`,
+        `other_clock`, or None: it counts), resolution_km of what the vehicle's reports print, and cut_doubt_km: the
+        doubt of a part that is a difference, else 0.
     """
     keys = ["plate", "started_at", "ended_at", "file_name", "row_number"]
     visits = visits.sort_values(keys, kind="stable").reset_index(drop=True)
@@ -68,7 +69,6 @@ def counted_parts(
         resolution_km=resolutions(reported_km, vehicles)[of_row],
         superseded_by=None,
         cut_doubt_km=0.0,
-        is_other_clock=False,
     )
     if visits.empty or (trips.empty and spans.empty):
         return visits
@@ -76,7 +76,7 @@ def counted_parts(
     legs = legs.assign(leg_km=measured_km(columns_of(legs) | {"duration_s": lasting_s}, parameters)["km"])
     is_other = is_other_clock(visits, legs, unseen, parameters)
     counted = _beside(visits[~is_other].reset_index(drop=True), trips, legs, spans, unseen, parameters)
-    evidence = visits[is_other].assign(superseded_by=OBSERVED, is_other_clock=True)
+    evidence = visits[is_other].assign(superseded_by=OTHER_CLOCK)
     return pd.concat([counted, evidence], ignore_index=True) if len(evidence) else counted
 
 

@@ -8,8 +8,11 @@ import pandas as pd
 import pytest
 
 from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
+from fleet_audit.logic.trips.coverage import vehicle_day_coverage
 from fleet_audit.logic.trips.reported.other_clock import is_other_clock
-from fleet_audit_tests.logic.driving import DAY, FRONT, GARAGE, MILL, PLATE, ZONE, Bus, at, staged, window
+from fleet_audit.schema import lake
+from fleet_audit.schema.derive import conform
+from fleet_audit_tests.logic.driving import DAY, FRONT, GARAGE, MILL, PLATE, ZONE, Bus, at, staged, window, world
 from fleet_audit_tests.logic.trips.reported.test_parts import Watched, km
 
 
@@ -29,8 +32,12 @@ def test_a_report_of_another_clock_adds_no_km(hours: float, with_odometer: bool)
     """60 to 80 km were measured of 40: positions do not show that the bus stood where the report puts its trips."""
     seen = there_and_back("09:00").seen(late_s=3600 * hours, with_odometer=with_odometer)
     assert (km(seen), km(seen, "visit_report")) == (pytest.approx(40.0, abs=0.1), 0.0)
-    legs = seen.legs[seen.legs["source"] == "visit_report"]
-    assert set(legs["superseded_by_trip_id"]) <= {"observed"}
+    legs = conform(seen.legs, lake.LEGS)
+    of_report = legs[legs["source"] == "visit_report"]
+    assert set(of_report["superseded_by_trip_id"]) <= {"other_clock"}
+    spans, readings = conform(seen.spans, lake.OBSERVED_SPANS), conform(seen.readings, lake.READINGS)
+    coverage = vehicle_day_coverage(DAY, spans, readings, legs, world().vehicles_on(DAY)).set_index("plate")
+    assert coverage.loc[PLATE, "visit_legs_other_clock"] == len(of_report)
     assert "visit_report" not in set(seen.spans["source"])
 
 
