@@ -11,6 +11,7 @@ from decimal import Decimal
 
 import pandas as pd
 import pytest
+import sqlalchemy as sa
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -34,6 +35,14 @@ def warehouse(postgres_url: str) -> Warehouse:
 
 def _content(warehouse: Warehouse, table: str = "fact.trips") -> pd.DataFrame:
     return warehouse.read(f"SELECT * FROM {table} ORDER BY 1, 2")
+
+
+@pytest.mark.parametrize("wrong", [{"database": "absent"}, {"username": "nobody"}], ids=["database", "role"])
+def test_a_url_that_names_what_the_server_lacks_is_not_tried_again(postgres_url: str, wrong: dict[str, str]) -> None:
+    url = sa.make_url(postgres_url).set(**wrong).render_as_string(hide_password=False)
+    for ask in (lambda: Warehouse(url).read("select 1"), lambda: Warehouse(url).execute("select 1")):
+        with pytest.raises(PermanentError, match=r"correct FLEET_WAREHOUSE_URL .* does not exist"):
+            ask()
 
 
 @pytest.mark.parametrize("table", facts.FACTS, ids=lambda table: table.name)
