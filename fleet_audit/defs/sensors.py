@@ -115,12 +115,12 @@ def inbox_sensor(context: dg.SensorEvaluationContext, fleet: FleetResource) -> d
 def _skip_reason(looked_at: int, waiting: int, arriving: int) -> str:
     reasons = []
     if looked_at:
-        reasons.append(f"{looked_at} files were looked at")
+        reasons.append(f"files looked at: {looked_at}")
     if waiting:
-        reasons.append(f"{waiting} wait for the next tick")
+        reasons.append(f"files that wait for the next tick: {waiting}")
     if arriving:
-        reasons.append(f"{arriving} are new or changed since the last tick: they are read once they stay the same")
-    return f"{'; '.join(reasons)}." if reasons else "Nothing new in the inbox."
+        reasons.append(f"new or changed files, read once two ticks find them the same: {arriving}")
+    return f"{'; '.join(reasons)}.".capitalize() if reasons else "Nothing new in the inbox."
 
 
 def _requests_of_files(

@@ -88,7 +88,7 @@ def notify_late_day(context: dg.SensorEvaluationContext, fleet: FleetResource) -
     now = dt.datetime.now(ZoneInfo(PARTITION_ZONE))
     notice = late_day(context.instance, now)
     if notice is None or notice.title == context.cursor:
-        return dg.SkipReason("The D-1 report is not late." if notice is None else "Known.")
+        return dg.SkipReason("The D-1 report is not late." if notice is None else f"Already notified: {notice.title}")
     skipped = notify(context, fleet, lambda: notice)
     return dg.SensorResult(skip_reason=skipped.skip_message if skipped else notice.title, cursor=notice.title)
 
@@ -117,7 +117,11 @@ def watch_dagster(context: dg.SensorEvaluationContext, fleet: FleetResource) -> 
     cursor = json.dumps(sorted(problems))
     new = [sentence for key, sentence in problems.items() if key not in known]
     if not new:
-        return dg.SensorResult(skip_reason="Nothing stands still." if not problems else "Known.", cursor=cursor)
+        known_ones = f"Already notified: {' '.join(problems.values())}"
+        return dg.SensorResult(
+            skip_reason=known_ones if problems else "Runs, queue, schedules, sensors and daemon all work.",
+            cursor=cursor,
+        )
     skipped = notify(context, fleet, lambda: health_notice(new))
     return dg.SensorResult(skip_reason=skipped.skip_message if skipped else " ".join(new), cursor=cursor)
 
