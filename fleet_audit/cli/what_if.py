@@ -98,7 +98,14 @@ def compute_statement(settings: Settings, cycle_text: str, scenario: Scenario, *
     Raises PermanentError when the cycle has no data, or the scenario names what does not exist.
     """
     from fleet_audit.closing.audited_cycle import current_amounts, recomputed_amounts
-    from fleet_audit.closing.what_if import changed_reference, cycle_named, cycle_rows, days_with_data, drift_sentence
+    from fleet_audit.closing.what_if import (
+        changed_reference,
+        contracts_with_own,
+        cycle_named,
+        cycle_rows,
+        days_with_data,
+        drift_sentence,
+    )
     from fleet_audit.installation import Installation
     from fleet_audit.logic.closing.what_if import amount_differences, bill_by_contract, bill_differences, priced_again
     from fleet_audit.reporting.documents.what_if import AMOUNTS_NOTE, statement_title, unpriced_note
@@ -108,6 +115,13 @@ def compute_statement(settings: Settings, cycle_text: str, scenario: Scenario, *
     cycle = cycle_named(cycle_text, settings.closing_day)
     days = days_with_data(stores.warehouse, cycle)
     changed, parameters = changed_reference(known, scenario), installation.parameters(days[-1])
+    for name in scenario.parameters:  # first: the computation of a month takes minutes
+        own, all_of_them = contracts_with_own(name, changed.contracts, cycle)
+        if own:
+            write_warning(
+                f"{own} of {all_of_them} contracts state their own {name}: --set does not change it there; give "
+                "--contracts a table that states another."
+            )
     rows = cycle_rows(stores.warehouse, days)
     before, amounts = bill_by_contract(rows, known, cycle), None
     if is_whole:

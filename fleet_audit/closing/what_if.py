@@ -21,10 +21,11 @@ from fleet_audit.ingest.files import parse_inbox_file
 from fleet_audit.ingest.inbox.file_reader import ingest_archived
 from fleet_audit.logic.closing.what_if import bill_by_contract, priced_again
 from fleet_audit.logic.costs.billing_lines import CycleDays
-from fleet_audit.logic.primitives.cycles import Cycle, cycle_of
+from fleet_audit.logic.primitives.cycles import Cycle, as_days, cycle_of
 from fleet_audit.logic.primitives.parameters import ParameterSet, parameter_fault
 from fleet_audit.logic.reference.changes import first_dangling
 from fleet_audit.logic.reference.reference import Reference
+from fleet_audit.logic.reference.validity import validity
 from fleet_audit.schema import facts, reference
 from fleet_audit.settings import Settings
 from fleet_audit.sources.inbox import InboxFile
@@ -175,6 +176,14 @@ def drift_sentence(
         f"The reference tables changed after the cycle was computed: without the scenario it would already differ by "
         f"R$ {Decimal(cents) / 100:+.2f}, which the differences include."
     )
+
+
+def contracts_with_own(parameter: str, contracts: pd.DataFrame, cycle: Cycle) -> tuple[int, int]:
+    """How many of the contracts valid in a cycle state the parameter's value themselves, and how many there are."""
+    starts, ends = validity(contracts)
+    valid = contracts[(starts <= as_days(cycle.end)) & (as_days(cycle.start) <= ends)]
+    own = valid.loc[valid[parameter].notna(), "contract_id"].nunique() if parameter in valid else 0
+    return own, valid["contract_id"].nunique()
 
 
 def inputs_until(stores: Stores, cycle: Cycle) -> dt.datetime:

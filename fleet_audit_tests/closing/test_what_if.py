@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from fleet_audit.closing.what_if import changed_reference, cycle_named, read_scenario
+from fleet_audit.closing.what_if import changed_reference, contracts_with_own, cycle_named, read_scenario
 from fleet_audit.errors import PermanentError
+from fleet_audit.logic.primitives.cycles import cycle_of
 from fleet_audit.logic.reference.reference import Reference
 from fleet_audit_tests.formats.samples import read
 from fleet_audit_tests.integration.small_fleet import REFERENCE
@@ -88,3 +89,16 @@ def test_a_cycle_is_named_by_the_month_or_the_day_it_starts():
     ):
         with pytest.raises(PermanentError, match=sentence):
             cycle_named(text, 16)
+
+
+def test_contracts_that_state_a_tolerance_themselves_are_counted_for_the_cycle_alone():
+    """A month of --set trip_tolerance_pct=8 took five minutes and changed nothing: each contract had its own."""
+    text = "contract_id,carrier_code,unit_code,kind,deadhead_rule,trip_tolerance_pct,valid_from,valid_to\n" + (
+        "CT-1,CON,UCP,contrato,paid,8,2025-01-01,\n"
+        "CT-2,CON,UCP,contrato,paid,,2025-01-01,\n"
+        "CT-3,CON,UCP,contrato,paid,9,2025-01-01,2025-05-15\n"
+    )
+    contracts = read("reference", text.encode(), "contracts.csv").rows
+    cycle = cycle_of(dt.date(2025, 5, 16), 16)
+    assert contracts_with_own("trip_tolerance_pct", contracts, cycle) == (1, 2)
+    assert contracts_with_own("leg_min_km", contracts, cycle) == (0, 2)
