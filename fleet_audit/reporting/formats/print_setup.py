@@ -33,6 +33,16 @@ def set_up_printing(sheet: Worksheet, fields: Sequence[Field], last_row: int) ->
         sheet.print_across()
 
 
+def set_up_summary_printing(sheet: Worksheet, widths: Sequence[float], last_row: int) -> None:
+    """The first sheet, as many pages across as its widest table needs: the 20 of a unit on one had 3.5 points."""
+    sheet.print_area(0, 0, last_row, len(widths) - 1)
+    pages = max(1, round(sum(widths) / _PAGE_LETTERS))
+    sheet.fit_to_pages(pages, 0)
+    if pages > 1:
+        sheet.repeat_columns(0)
+        sheet.print_across()
+
+
 def _key_columns(fields: Sequence[Field]) -> tuple[int, int]:
     """First and last column that name the row: plate, with the fleet number beside it, else the first column."""
     names = [entry.name for entry in fields]

@@ -28,12 +28,13 @@ from fleet_audit.reporting.document_model import (
     Kind,
     Logo,
 )
-from fleet_audit.reporting.formats.print_setup import set_up_printing
+from fleet_audit.reporting.formats.print_setup import set_up_printing, set_up_summary_printing
 
 SHEET_ROWS = 1_000_000  # Excel's sheet has 1,048,576
 TEXT_LIMIT = 32_767  # Excel's longest cell text; xlsxwriter drops a longer one
 _LOGO_PX = (320, 64)  # as high as the heading's rows
 _SUMMARY_WIDTHS = (32.0, *(15.5,) * 20)  # of the first sheet's columns, which all its tables share; 15.5: date and time
+_SENTENCE_LAST = 8  # last column of a sentence across the first sheet, which ends on the first printed page
 _MOST_SPANNED = 5  # columns beside the first of a sentence: longer ones go on in the next line
 _LINE_POINTS, _MOST_LINES = 13.5, 30  # Excel shows no row higher than 409 points
 _LINE_REST = 3  # letters at the end of a line, on average, that the next word has no room in
@@ -259,19 +260,46 @@ def _summary(book: Workbook, document: Document) -> None:
     for card in document.cards:
         _card(book, sheet, row, card)
         row += 1
-    row = _highlights(book, sheet, row, document)
+    row, last = _highlights(book, sheet, row, document), _SENTENCE_LAST
     for section in document.sections:
         if section.grid is not None and section.sheet is None:
             row = book.block(sheet, row + 1, section.title, section.grid)
+            last = max(last, _summary_spans(section.grid.fields)[-1][1])
             if section.note:
                 sheet.write_string(row, 0, section.note, book.style(font_color=MUTED, font_size=9))
                 row += 1
+    row = _sheet_notes(book, sheet, row, document)
     row += 1
+    small = book.style(text_wrap=True, font_color=MUTED, font_size=9, valign="top")
     for note in document.notes:
-        sheet.merge_range(row, 0, row, 12, "", book.style())
-        sheet.write_string(row, 0, note, book.style(text_wrap=True, font_color=MUTED, font_size=9, valign="top"))
-        sheet.set_row(row, 13 * (1 + len(note) // 175))
+        sheet.merge_range(row, 0, row, _SENTENCE_LAST, "", small)
+        sheet.write_string(row, 0, note, small)
+        sheet.set_row(row, 13 * (1 + len(note) // 125))
         row += 1
+    set_up_summary_printing(sheet, _SUMMARY_WIDTHS[: last + 1], row)
+
+
+def _sheet_notes(book: Workbook, sheet: Worksheet, row: int, document: Document) -> int:
+    """What the notes of the other sheets' listings say, whose tables begin in their first row; returns a free row."""
+    notes = [(one.sheet, one.note) for one in document.sections if one.sheet and one.grid and one.note]
+    if not notes:
+        return row
+    sheet.write_string(row + 1, 0, "As outras abas", book.style(bold=True, font_size=12))
+    row += 2
+    for name, note in notes:
+        _sentence_row(book, sheet, row, name, note)
+        row += 1
+    return row
+
+
+def _sentence_row(book: Workbook, sheet: Worksheet, row: int, title: str, sentence: str) -> None:
+    """A bold text of one or more lines, and beside it a sentence that goes on in as many lines as it needs."""
+    wrapped = book.style(text_wrap=True, valign="top")
+    sheet.write_string(row, 0, title, book.style(text_wrap=True, valign="top", bold=True))
+    sheet.merge_range(row, 1, row, _SENTENCE_LAST, "", wrapped)
+    sheet.write_string(row, 1, sentence, wrapped)
+    of_title = sum(1 + len(line) // 34 for line in title.split("\n"))
+    sheet.set_row(row, _LINE_POINTS * max(of_title, 1 + len(sentence) // 110))
 
 
 def _highlights(book: Workbook, sheet: Worksheet, row: int, document: Document) -> int:
@@ -280,12 +308,8 @@ def _highlights(book: Workbook, sheet: Worksheet, row: int, document: Document) 
         return row
     sheet.write_string(row + 1, 0, "O que olhar primeiro", book.style(bold=True, font_size=12))
     row += 2
-    wrapped = book.style(text_wrap=True, valign="top")
     for one in document.highlights:
-        sheet.write_string(row, 0, f"{one.vehicle}\n{one.amounts}", book.style(text_wrap=True, valign="top", bold=True))
-        sheet.merge_range(row, 1, row, 12, "", wrapped)
-        sheet.write_string(row, 1, one.sentence, wrapped)
-        sheet.set_row(row, 13.5 * max(2 + len(one.amounts) // 34, 1 + len(one.sentence) // 165))
+        _sentence_row(book, sheet, row, f"{one.vehicle}\n{one.amounts}", one.sentence)
         row += 1
     return row
 

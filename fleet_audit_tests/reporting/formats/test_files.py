@@ -224,6 +224,21 @@ def test_sums_follow_the_filters_and_carry_their_value(files: dict[str, bytes]) 
     assert values[-1][column] == pytest.approx(sum(row[column] for row in values[1:-1]))
 
 
+def test_the_first_sheet_has_the_notes_of_other_sheets_and_prints_no_smaller_than_seven_points(
+    frames: Frames,
+) -> None:
+    cycle = Cycle(dt.date(2025, 5, 16), dt.date(2025, 6, 15))
+    document = build_cycle(frames, cycle=cycle, generated_at=GENERATED_AT).document
+    sheet = sheet_of(document_workbook(document), "Resumo")
+    notes = {row[0].value: row[1].value for row in sheet.iter_rows(max_col=2)}
+    assert notes["Amostra"].startswith("Amostragem por unidade monetária")
+    first, last = openpyxl.utils.cell.range_boundaries(sheet.print_area.split("!")[1])[::2]
+    width = sum(sheet.column_dimensions[openpyxl.utils.get_column_letter(at)].width for at in range(first, last + 1))
+    across = sheet.page_setup.fitToWidth
+    letters = width + (across - 1) * sheet.column_dimensions["A"].width  # which is repeated
+    assert 10 * 138 * across / letters >= 7  # of 138 letters across a page at 10 points
+
+
 def test_a_sentence_on_the_first_sheet_has_room_beside_the_next_column(frames: Frames) -> None:
     """Columns of one width cut the reasons of rules that were not tested where the next cell had a text."""
     reason = "equipamento sem posições neste dia, e sem leituras de hodômetro"
@@ -298,6 +313,19 @@ def test_no_row_of_the_pdf_is_divided_between_two_pages() -> None:
     assert len(pages) > 2
     for number in range(60):
         assert [f"começo{number} " in page for page in pages] == [f"fim{number}\n" in page for page in pages]
+
+
+@pytest.mark.skipif(shutil.which("pdftotext") is None, reason="pdftotext reads the words of a page")
+def test_a_table_nearly_as_high_as_a_page_begins_below_its_title_and_a_code_keeps_its_hyphens() -> None:
+    code = "T-SP-UAL-TRANSUL-onibus-IND"
+    rows = tuple((f"ABC{number:04d}", f"tarifa mais próxima ({code}) " * 20) for number in range(12))
+    table = Section("x", "Incidentes", Grid((Field("a", "Placa"), Field("b", "Explicação", width=30)), rows))
+    made = document_pdf(Document("Relatório", "dia", GENERATED_AT, (), (), (table,)))
+    shown = subprocess.run(["pdftotext", "-layout", "-", "-"], input=made, capture_output=True, check=True).stdout
+    lines = [line.split() for line in shown.decode().split("\f")[0].splitlines()]
+    assert ["ABC0000"] in [words[:1] for words in lines]
+    assert any(words and words[-1].endswith("-") for words in lines)  # a code goes on in the next line
+    assert not any(words and words[0].startswith("-") for words in lines)
 
 
 @pytest.mark.skipif(shutil.which("pdftotext") is None, reason="pdftotext reads the words of a page")
