@@ -14,4 +14,6 @@ def cycle_words(cycle: Cycle, frames: Frames) -> str:
     """`ciclo de 16/05/2025 a 15/06/2025`, and of a partial one how many of its days were run."""
     words = f"ciclo de {locale.day(cycle.start)} a {locale.day(cycle.end)}"
     days = frames.coverage["operational_date"].nunique()
-    return words if days >= cycle.length else f"{words} · {days} de {cycle.length} dias processados"
+    if days >= cycle.length or (frames.carrier_code is not None and not days):  # a carrier without vehicles has no days
+        return words
+    return f"{words} · {days} de {cycle.length} dias processados"

@@ -35,6 +35,7 @@ NOTE = "Regra não testada não quer dizer regra cumprida: faltou o dado de que 
 _SCOPES = {"day": "dia", "cycle": "ciclo"}
 _NAMED_DAYS = 3  # more are counted
 _BETWEEN = re.compile(r"; (?!o maior n |nos dias )")  # of reasons; some have a semicolon of their own
+_SAID_BY = {"nenhuma viagem do dia foi medida por posições": "nenhuma posição recebida"}
 _VEHICLES = re.compile(r"(\d+ de \d+) veículos? não testados?(?: \((.*?)\))?: (.+)")
 _ACTIONS = (  # words of a reason: the first that it has decides
     (("linhas de ",), "Corrigir as linhas recusadas e entregar o arquivo de novo; o dia é recalculado."),
@@ -89,8 +90,9 @@ def day_rules_not_tested_grid(frames: Frames) -> Grid:
 
 
 def _parts(reasons: str) -> list[str]:
-    """The reasons of a rule, which stand in one text."""
-    return _BETWEEN.split(reasons)
+    """The reasons of a rule, which stand in one text, without one that another says already."""
+    parts = _BETWEEN.split(reasons)
+    return [part for part in parts if _SAID_BY.get(part) not in parts]
 
 
 def _reason(part: str) -> dict[str, Any]:

@@ -298,3 +298,10 @@ def test_the_reason_of_an_exception_names_no_other_carrier(frames: Frames) -> No
     own = copy_of(replace(frames, exceptions=build(reference.EXCEPTIONS, [row]))).document
     (section,) = (one for one in own.sections if one.key == "exceptions")
     assert section.grid.column("reason") == [f"acordo com a {OTHER}"]
+
+
+def test_a_copy_of_a_carrier_without_vehicles_states_no_count_of_processed_days(frames: Frames) -> None:
+    none = frames.carriers.iloc[:1].assign(carrier_code="NOVA", name="Nova Frota")
+    with_new = replace(frames, carriers=pd.concat([frames.carriers, none], ignore_index=True))
+    assert "2 de 31 dias processados" in copy_of(with_new).document.subtitle
+    assert "dias processados" not in copy_of(with_new, "NOVA").document.subtitle

@@ -159,6 +159,7 @@ def test_a_rule_that_was_not_tested_has_a_row_per_reason_with_its_vehicles_and_w
     rows = [
         ("O01", "nenhuma posição recebida"),
         ("T04", "veículo CNR0A21: linhas de reference/km_plan.csv foram recusadas: Placa inválida"),
+        ("G01", "nenhuma posição recebida; nenhuma viagem do dia foi medida por posições"),
         ("D10", "2 de 30 veículos não testados (CNR0A21, CNR0A33): o equipamento tem o relógio fora de hora; "
                 "transportadora RODA: arquivo recusado"),
     ]  # fmt: skip
@@ -169,10 +170,11 @@ def test_a_rule_that_was_not_tested_has_a_row_per_reason_with_its_vehicles_and_w
     assert [(row[0], *row[2:5]) for row in shown] == [
         ("D10", "2 de 30", "CNR0A21, CNR0A33", "o equipamento tem o relógio fora de hora"),
         ("D10", "parte", None, "transportadora RODA: arquivo recusado"),
+        ("G01", "todos", None, "nenhuma posição recebida"),
         ("O01", "todos", None, "nenhuma posição recebida"),
         ("T04", "parte", None, "veículo CNR0A21: linhas de reference/km_plan.csv foram recusadas: Placa inválida"),
     ]
-    assert [row[5].split(" ")[0] for row in shown] == ["Conferir", "Ver", "Ver", "Corrigir"]
+    assert [row[5].split(" ")[0] for row in shown] == ["Conferir", "Ver", "Ver", "Ver", "Corrigir"]
 
 
 def test_no_reason_of_a_rule_is_divided() -> None:
