@@ -269,6 +269,21 @@ def test_parts_of_the_pdf_are_bookmarks(files: dict[str, bytes], tmp_path: Path)
     assert titles[:3] == ["Comparação", "Por unidade", "Por transportadora"]
 
 
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium lays the page out")
+@pytest.mark.parametrize("width", [768, 1000])
+def test_no_table_of_the_page_ends_beyond_the_edge_of_a_tablet(
+    files: dict[str, bytes], tmp_path: Path, width: int
+) -> None:
+    beyond = "[...document.querySelectorAll('.scroll')].filter(one => one.scrollWidth > one.clientWidth).length"
+    page = tmp_path / "d1.html"
+    page.write_bytes(files["d1.html"] + f"<script>document.title = 'beyond: ' + {beyond}</script>".encode())
+    browser = ["chromium", "--headless", "--no-sandbox", f"--user-data-dir={tmp_path / 'profile'}"]
+    shown = subprocess.run(
+        [*browser, f"--window-size={width},1024", "--dump-dom", page.as_uri()], capture_output=True, check=True
+    ).stdout.decode()
+    assert "<title>beyond: 0</title>" in shown
+
+
 def test_names_beyond_latin_1_reach_all_four_files(frames: Frames) -> None:
     name = "Транспорт Ωmega 運輸 😀"
     made = render_day(report(replace(frames, carriers=frames.carriers.assign(name=name))))
