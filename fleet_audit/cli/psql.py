@@ -27,6 +27,11 @@ def run_sql(
     With a login the statement runs with that user's rights. Raises PermanentError with PostgreSQL's own sentence when
     it refuses the statement.
     """
+    if sql.lstrip().startswith("\\"):
+        raise PermanentError(
+            f"{sql.split()[0]} is a command of the program psql, not SQL: docs/tables.md describes every table, and "
+            "information_schema.tables and information_schema.columns list them."
+        )
     url = Installation(settings).migrated_url()
     connection = connect_recovered(url, lambda: psycopg2.connect(url))
     try:

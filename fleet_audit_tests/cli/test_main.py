@@ -117,6 +117,7 @@ def test_a_wrong_setting_is_no_traceback_in_a_real_process(tmp_path, command):
         (("run", "--from", "10/06/2025", "--to", "2025-06-10"), "--from"),
         (("run", "--from", "2025-06-10"), "--to"),
         (("psql",), "-c"),
+        (("psql", "-c", r"\d fact.findings"), r"\d is a command of the program psql, not SQL: docs/tables.md"),
         (("simulate", "--from", "2025-06-11", "--to", "2025-06-10", "--out", "x"), "--from"),
         (
             ("simulate", "--from", "2025-06-10", "--to", "2025-06-10", "--out", "x", "--without", "ghosts"),

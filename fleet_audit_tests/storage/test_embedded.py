@@ -306,3 +306,14 @@ def test_a_server_that_cannot_start_says_why(home: Path) -> None:
         file.write("shared_buffers = nonsense\n")
     with pytest.raises(PermanentError, match=r"does not start: (.*\n)*.*shared_buffers"):
         ensure_running(home)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a folder to another user")
+def test_a_copy_that_lost_its_owner_says_so(home: Path) -> None:
+    user = User(home)
+    user.url()
+    user.end()
+    for path in (home / "postgres/data", *(home / "postgres/data").rglob("*")):
+        os.chown(path, 0, 0, follow_symlinks=False)  # as cp -r leaves it
+    with pytest.raises(PermanentError, match="the folder belongs to another user, as after a copy without cp -a"):
+        ensure_running(home)

@@ -136,6 +136,9 @@ class Postmaster:
                 failures += 1
             if failures == _START_ATTEMPTS:
                 reason = f"{failed}{self._last_log_lines()}"
+                owner = self.account.pw_uid if self.account else os.geteuid()
+                if self.data.stat().st_uid != owner:
+                    reason = f"the folder belongs to another user, as after a copy without cp -a: {reason}"
                 raise PermanentError(f"The embedded PostgreSQL in {self.data} does not start: {reason}")
 
     def stop(self) -> None:
