@@ -66,11 +66,12 @@ def failure_sentence(fetched: Sequence[FetchedDay]) -> str | None:
     failed = [one for one in fetched if one.error]
     if not failed:
         return None
-    days = ", ".join(one.day.isoformat() for one in failed)
+    days = [one.day.isoformat() for one in failed]
     gaps = [one.day.isoformat() for one in failed if one.has_gap]
+    which = "all of them" if gaps == days and len(gaps) > 1 else ", ".join(gaps)  # a month is listed once
     ending = "stays incomplete until it is" if len(gaps) == 1 else "stay incomplete until they are"
-    meaning = f"; {', '.join(gaps)} {ending} run again" if gaps else "; only late positions can be missing"
-    return f"The telemetry API did not answer in full for {days}{meaning}: {failed[0].error}"
+    meaning = f"; {which} {ending} run again" if gaps else "; only late positions can be missing"
+    return f"The telemetry API did not answer in full for {', '.join(days)}{meaning}: {failed[0].error}"
 
 
 @dataclass

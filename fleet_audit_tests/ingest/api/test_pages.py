@@ -177,6 +177,12 @@ def test_a_window_that_fails_leaves_a_gap_and_the_others_are_read(server, lake, 
     assert _instants(lake, DAY) == INSTANTS[1:3]
 
 
+def test_days_without_an_answer_are_listed_once():
+    fetched = [FetchedDay(day, error="No answer.", has_gap=True) for day in (DAY, DAY + dt.timedelta(days=1))]
+    sentence = "for 2025-06-10, 2025-06-11; all of them stay incomplete until they are run again: No answer."
+    assert str(failure_sentence(fetched)).endswith(sentence)
+
+
 def test_windows_that_are_answered_by_no_content_are_complete_and_have_no_page(server, lake, postgres_url):
     """204 beside pages of rows: the request ended with an error, and the run with it."""
 
