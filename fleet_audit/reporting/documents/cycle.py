@@ -32,7 +32,7 @@ from fleet_audit.reporting.sections.closing import Closing
 from fleet_audit.reporting.sections.cycle_progress import cycle_words
 from fleet_audit.reporting.sections.figures import Figures, figures_by, figures_of, percent_of, plan_source, sources_of
 from fleet_audit.reporting.sections.forecast_table import FORECAST_NOTE, total_card
-from fleet_audit.reporting.sections.headline import headline
+from fleet_audit.reporting.sections.headline import headline, unknown_note
 from fleet_audit.reporting.sections.incidents import highlights
 from fleet_audit.reporting.sections.inputs import Frames, names_of
 from fleet_audit.reporting.sections.listings import figures_grid
@@ -146,7 +146,11 @@ def _cards(
 ) -> tuple[Card, ...]:
     days, silent = figures.vehicle_days or 0, figures.silent or 0
     seen = f"em {locale.counted(days, 'veículo-dia', 'veículos-dia')}; {locale.number(silent, 0)} sem dado"
-    own = {"Veículos vistos": ("Veículos-dia vistos", seen), AMOUNTS["in_favour_brl"]: _in_favour_words(findings)}
+    label, note = _in_favour_words(findings)
+    own = {
+        "Veículos vistos": ("Veículos-dia vistos", seen),
+        label: (label, note + unknown_note(figures.in_favour_unknown)),
+    }
     cards = [
         replace(card, label=own[card.label][0], note=own[card.label][1]) if card.label in own else card
         for card in headline(figures, findings, spent="Gasto do ciclo")

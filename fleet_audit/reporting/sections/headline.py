@@ -90,10 +90,15 @@ def _amount_card(figures: Figures, name: str) -> Card:
     note = AMOUNT_NOTES[name]
     if name == "held_brl" and figures.held:
         note = f"{counted(figures.held, 'corrida', 'corridas')} sem viagem, {_km(figures.held_km)} declarados"
-    if unknown := getattr(figures, unknown_name(name)):
-        note += f"; {counted(unknown, 'veículo', 'veículos')} com valor a apurar"
+    unknown = getattr(figures, unknown_name(name))
+    note += unknown_note(unknown)
     is_alert = bool(value or unknown) and name != "in_favour_brl"  # what is owed to the carrier accuses nobody
     return Card(AMOUNTS[name], value, Kind.BRL, note, is_alert)
+
+
+def unknown_note(vehicles: int | None) -> str:
+    """What follows an amount of which the part of some vehicles is unknown."""
+    return f"; {counted(vehicles, 'veículo', 'veículos')} com valor a apurar" if vehicles else ""
 
 
 def _findings_note(findings: pd.DataFrame) -> str:

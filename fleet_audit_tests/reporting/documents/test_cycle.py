@@ -107,6 +107,16 @@ def test_km_without_a_price_are_estimated_beside_what_is_in_the_carriers_favour(
     assert card(unpriced) == (brl, f"{note}, estimados em {money(Decimal('755.58'))}")
 
 
+def test_what_is_in_a_carriers_favour_of_one_vehicle_and_unknown_stands_beside_the_amount(frames: Frames) -> None:
+    closed = settled(frames, CYCLE)
+    amounts = closed.vehicle_cycle_amounts.astype({"in_favour_brl": object})
+    amounts.iloc[0, amounts.columns.get_loc("in_favour_brl")] = None
+    amounts = amounts.astype(closed.vehicle_cycle_amounts.dtypes)
+    made = build_cycle(replace(closed, vehicle_cycle_amounts=amounts), cycle=CYCLE, generated_at=GENERATED_AT)
+    (note,) = [card.note for card in made.headline if card.label == "A favor da transportadora"]
+    assert note.endswith("; 1 veículo com valor a apurar")
+
+
 def test_plan_of_another_cycle_does_not_count(frames: Frames) -> None:
     other = frames.km_plan.assign(cycle_start=frames.km_plan["cycle_start"].map(lambda _: dt.date(2025, 4, 16)))
     assert report(replace(frames, km_plan=other)).figures.planned_km is None
