@@ -193,7 +193,7 @@ def test_who_connects_while_the_server_recovers_from_a_crash_waits(home: Path, a
 
 def test_another_refusal_is_not_waited_for(home: Path) -> None:
     url = ensure_running(home).replace("/postgres?", "/absent?")
-    with pytest.raises(RetryableError, match='database "absent" does not exist'):
+    with pytest.raises(PermanentError, match='database "absent" does not exist'):
         Warehouse(url).execute("select 1")
 
 
