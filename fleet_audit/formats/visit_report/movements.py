@@ -19,12 +19,13 @@ from fleet_audit.formats.table.file_period import refuse_outside_period
 from fleet_audit.formats.visit_report import contradictions
 from fleet_audit.formats.visit_report.headers import HEADERS, VOCABULARY
 from fleet_audit.formats.visit_report.layout import Layout, read_layout
+from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
 from fleet_audit.schema.derive import conform, pandas_dtype
 from fleet_audit.schema.lake import PARSED_VISIT_LEGS
 
 _NOT_THERE = ["-", "--", "n/a", "n/d", "N/A", "N/D"]  # how exporters print an empty cell
 _KM = pandas_dtype(PARSED_VISIT_LEGS.column("reported_km"))
-_FASTEST_KMH = 150.0  # RULES 2: a faster step is impossible
+_FASTEST_KMH = DEFAULT_PARAMETERS.impossible_kmh  # a file is read before the parameters of its days are known
 _CLOCKS_H = 5 / 60  # times may be written in whole minutes
 # Column of a movement by its column of HEADERS: no kilometre is paid by these, so the movement is not refused
 # for an illegible one (a next departure written 23:40:00 cost 24 km).
