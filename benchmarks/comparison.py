@@ -162,10 +162,10 @@ def judged(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Labels with `is_tested`, `is_found`; findings with `verdict`: right, follows (a label), unexplained.
 
-    A label is found by a finding of its rule on its vehicle that names its run, its trip, its cycle or the row of
-    reference data; where it names none, on its day. A label is not tested where its vehicle, or its rule of a cycle,
-    was not, as `ops.rules_not_tested` says. What may follow from a label is in FOLLOWS, within a day of it, as a night
-    run's day may not be certain; O05 within RATIO_DAYS after it.
+    A label is found by a finding of its rule on its vehicle, of T02 on either of the two, that names its run, its
+    trip, its cycle or the row of reference data; where it names none, on its day. A label is not tested where its
+    vehicle, or its rule of a cycle, was not, as `ops.rules_not_tested` says. What may follow from a label is in
+    FOLLOWS, within a day of it, as a night run's day may not be certain; O05 within RATIO_DAYS after it.
     """
     findings = _with_names(pd.concat([stacked(results, "findings"), of_cycles], ignore_index=True), results)
     labels = truth.labels().reset_index(names="label")
@@ -175,7 +175,7 @@ def judged(
         for row in labels.itertuples()
     ]
     pairs = findings.merge(labels, on="rule_id", suffixes=("", "_label"))
-    pairs = pairs[(pairs["plate"] == pairs["plate_label"]) | pairs["plate"].isna()]
+    pairs = pairs[(pairs["plate"] == pairs["plate_label"]) | pairs["plate"].isna() | _names_both_vehicles(pairs)]
     names_run = pairs["reference"].str.fullmatch(r"\d+").fillna(False).to_numpy(bool)
     names_trip = pairs["reference"].str.match(r"\d{4}-\d\d-\d\dT").fillna(False).to_numpy(bool)
     names_cycle = pairs["reference"].str.fullmatch(r"\d{4}-\d\d-\d\d").fillna(False).to_numpy(bool)
@@ -219,6 +219,16 @@ def _names_run(pairs: pd.DataFrame) -> np.ndarray:
     return (pairs["bulletin_number"] == pairs["reference"]).fillna(False).to_numpy(dtype=bool) | np.array(
         either, dtype=bool
     )
+
+
+def _names_both_vehicles(pairs: pd.DataFrame) -> np.ndarray:
+    """T02 on the other vehicle: of two trips that begin within SAME_TRIP_S either may be measured as the later."""
+    return np.array([
+        rule_id == "T02" and plate_label in sentence
+        for rule_id, plate_label, sentence in zip(
+            pairs["rule_id"], pairs["plate_label"], pairs["explanation_pt"], strict=True
+        )
+    ], dtype=bool)  # fmt: skip
 
 
 def _is_tested(rule_id: str, plate: str, reference: str, cycles: list[AuditCycle]) -> bool:

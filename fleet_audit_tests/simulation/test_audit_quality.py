@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
+from dataclasses import fields
 from pathlib import Path
 
 import click
@@ -12,6 +14,8 @@ import pytest
 from benchmarks.accuracy import read_outcomes, read_spoilt
 from benchmarks.accuracy_figures import reliability
 from benchmarks.accuracy_fleets import Outcome
+from benchmarks.audited_fleet import AuditedDay
+from benchmarks.comparison import Truth, judged
 from benchmarks.doubt import SOUND, SPOILT, SPOILT_TRIPS, changed_trips
 from benchmarks.finding_truth import true_by_road
 
@@ -51,6 +55,34 @@ def test_where_the_road_is_unknown_the_label_decides() -> None:
 def test_a_run_without_a_trip_is_invented_where_nobody_drove() -> None:
     assert not is_true("D06", 30.0, "right")
     assert is_true("D06", 30.0, "right", run="N")
+
+
+@pytest.mark.parametrize(("starts", "plates", "is_found"), [
+    ("09:00:02", "AAA1A11 e BBB2B22", True),  # begun within seconds: either may be measured as the later one
+    ("09:20:00", "AAA1A11 e BBB2B22", False),
+    ("09:00:02", "CCC3C33 e BBB2B22", False),
+])  # fmt: skip
+def test_of_one_driver_on_two_vehicles_that_start_together_either_is_right(
+    starts: str, plates: str, is_found: bool
+) -> None:
+    day, start = dt.date(2025, 6, 10), ENDS["started_at"]
+    named = {"rule_id": "T02", "plate": "AAA1A11", "operational_date": day, "reference": str(start), **ENDS}
+    label = pd.DataFrame([{**named, "reference": start.strftime("%Y-%m-%dT%H:%M:%SZ")}])
+    none = pd.DataFrame(columns=["trap", *label])
+    finding = {"finding_id": "F", "rule_id": "T02", "plate": "BBB2B22", "operational_date": day, "cycle_start": None}
+    finding |= {"declared_run_id": None, "trip_id": "B", "evidence": "", "explanation_pt": f"No veículo {plates}."}
+    begun = pd.Timestamp(f"2025-06-10T{starts}Z")
+    made = dict.fromkeys((field.name for field in fields(AuditedDay)), None)
+    audited = AuditedDay(**{
+        **made,
+        "findings": pd.DataFrame([finding]),
+        "runs": pd.DataFrame(columns=["declared_run_id", "bulletin_number"]),
+        "trips": pd.DataFrame([{"trip_id": "B", "started_at": begun}]),
+        "untested": {},
+    })  # fmt: skip
+    labels, findings = judged(Truth(TRIPS, none, label, none), {day: audited}, [], pd.DataFrame(columns=[*finding]))
+    assert labels["is_found"].tolist() == [is_found]
+    assert findings["verdict"].tolist() == ["right" if is_found else "unexplained"]
 
 
 def test_what_one_vehicle_causes_counts_once() -> None:

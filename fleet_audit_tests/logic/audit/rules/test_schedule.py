@@ -109,7 +109,12 @@ def test_t03_a_bus_that_comes_for_the_workers_of_a_short_shift_may_wait_for_it(a
 
 def test_t03_a_wrong_clock_proves_nothing() -> None:
     shifted = devices_of([], [{"device_id": "D1", "issues": ["clock_shift"]}])
-    assert not outside(trip("T", "10:10", "11:00", **TO_WORK), devices=shifted)
+    late = trip("T", "10:10", "11:00", **TO_WORK)
+    assert not outside(late, devices=shifted)
+    plan = registered(SHIFTS, {"weekdays": "6-7"})
+    reasons = rules_not_tested(audit([late], [], reference=plan, devices=shifted), DAY_RULES).set_index("rule_id")
+    for rule_id in ("T03", "T04"):
+        assert f"({PLATE}): o equipamento tem o relógio fora de hora" in reasons.loc[rule_id, "reason_pt"]
 
 
 def untested(*plan: dict) -> set[str]:

@@ -147,6 +147,8 @@ def test_t02_a_wrong_clock_proves_nothing() -> None:
     ]
     shifted = devices_of([], [{"device_id": "D1", "issues": ["clock_shift"]}])
     assert not driven(*trips, devices=shifted)
+    reasons = rules_not_tested(audit(trips, [], devices=shifted), DAY_RULES).set_index("rule_id")["reason_pt"]
+    assert f"({PLATE}): o equipamento tem o relógio fora de hora" in reasons["T02"]
 
 
 def test_t02_an_identification_on_three_buses_at_once_accuses_nobody() -> None:

@@ -10,9 +10,11 @@ import pandas as pd
 
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.day.context import AuditDay
+from fleet_audit.logic.audit.rules.day.needs import UNTRUSTED_PT
 from fleet_audit.logic.audit.rules.draft import Draft, grade_confidence
 from fleet_audit.logic.audit.rules.row_records import Record
 from fleet_audit.logic.audit.rules.rule import Need, Rule
+from fleet_audit.logic.audit.rules.vehicle_need import VehicleNeed
 from fleet_audit.logic.primitives.intervals import intervals, overlaps
 from fleet_audit.logic.primitives.money import half_up
 
@@ -42,6 +44,11 @@ def on_two_vehicles(context: AuditDay) -> list[Draft]:
             if later["operational_date"] == context.day:
                 drafts.append(_draft(context, rows[pair.earlier], later, float(pair.overlap_s)))
     return drafts
+
+
+def _plates_with_driver(context: AuditDay) -> set[str]:
+    trips = context.trips_of_day
+    return set(trips.loc[trips["driver_id"].notna() & trips["purpose"].isin(_JUDGED), "plate"])
 
 
 def _trips_with_driver(context: AuditDay) -> pd.DataFrame:
@@ -140,5 +147,6 @@ RULES = (
                 "nenhuma viagem do dia traz o motorista",
             ),
         ),
+        vehicle_need=VehicleNeed(_plates_with_driver, lambda context: context.plates_with_doubtful_times, UNTRUSTED_PT),
     ),
 )

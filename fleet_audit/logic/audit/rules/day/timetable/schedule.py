@@ -10,10 +10,11 @@ import pandas as pd
 
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.day.context import AuditDay
-from fleet_audit.logic.audit.rules.day.needs import TRIPS
+from fleet_audit.logic.audit.rules.day.needs import TRIPS, UNTRUSTED_PT
 from fleet_audit.logic.audit.rules.draft import Draft, grade_confidence
 from fleet_audit.logic.audit.rules.row_records import Record
 from fleet_audit.logic.audit.rules.rule import Need, Rule
+from fleet_audit.logic.audit.rules.vehicle_need import VehicleNeed
 from fleet_audit.logic.primitives.cycles import cycle_of
 from fleet_audit.logic.primitives.wall_clock import local_days, to_local
 from fleet_audit.logic.reference.places import WORKPLACES
@@ -191,6 +192,11 @@ def _unplanned(context: AuditDay, plate: str, trips: list[Record], named: frozen
     )
 
 
+_TRUSTED_TIMES_OF_SERVICE = VehicleNeed(
+    lambda context: set(_service_of_day(context)["plate"]),
+    lambda context: context.plates_with_doubtful_times,
+    UNTRUSTED_PT,
+)
 RULES = (
     Rule(
         "T03",
@@ -203,6 +209,7 @@ RULES = (
         parameters=("shift_tolerance_min",),
         needs=(TRIPS, Need(lambda context: len(context.reference.shifts) > 0, "nenhum turno cadastrado")),
         rests_on=("shifts",),
+        vehicle_need=_TRUSTED_TIMES_OF_SERVICE,
     ),
     Rule(
         "T04",
@@ -218,5 +225,6 @@ RULES = (
             Need(lambda context: len(_named_weekdays(context)) > 0, "nenhum plano com dias da semana para o ciclo"),
         ),
         rests_on=("km_plan",),
+        vehicle_need=_TRUSTED_TIMES_OF_SERVICE,
     ),
 )
