@@ -40,8 +40,8 @@ _ON_ONE_ROUTE = 32  # vehicles: one for each habit, and the twenty others that S
 _SHUTTLES, _SHUTTLE_RUNS = 6, 10  # vehicles and daily runs: K05 needs 200 runs of a vehicle in a cycle
 _WHOLE_CYCLE = (dt.date(2025, 5, 16), 32)  # first day, days: the cycle and the day after its close
 _SPOILT_DAY = dt.date(2025, 6, 9)
-_FRAUD_SEEDS = ",".join(str(560_017 + 557 * number) for number in range(53))
-_COARSE_SEEDS = ",".join(str(600_011 + 509 * number) for number in range(16))
+_FRAUD_SEEDS = ",".join(str(660_037 + 557 * number) for number in range(53))
+_COARSE_SEEDS = ",".join(str(700_001 + 509 * number) for number in range(16))
 
 
 def _seeds(_: click.Context, __: click.Parameter, value: str) -> list[int]:
@@ -54,12 +54,12 @@ def _seed_option(name: str, default: str, text: str):  # type: ignore[no-untyped
 
 @click.command()
 @_seed_option("--seeds", _FRAUD_SEEDS, "Seeds, with frauds.")
-@_seed_option("--honest-seeds", "620003,620999", "Seeds of honest fleets.")
-@_seed_option("--whole-cycle-seeds", "622009", "Seeds of honest fleets over a whole cycle.")
+@_seed_option("--honest-seeds", "720007,721003", "Seeds of honest fleets.")
+@_seed_option("--whole-cycle-seeds", "722011", "Seeds of honest fleets over a whole cycle.")
 @_seed_option("--coarse-seeds", _COARSE_SEEDS, "Seeds of fleets that report every 300 s.")
-@_seed_option("--one-route-seeds", "624013", "Seeds of fleets with habits on one route.")
-@_seed_option("--shuttle-seeds", "626017", "Seeds of fleets of shuttles between two places.")
-@_seed_option("--spoilt-seeds", "628021,629039", "Seeds of honest fleets whose devices are spoilt.")
+@_seed_option("--one-route-seeds", "724019", "Seeds of fleets with habits on one route.")
+@_seed_option("--shuttle-seeds", "726011", "Seeds of fleets of shuttles between two places.")
+@_seed_option("--spoilt-seeds", "728003,729019", "Seeds of honest fleets whose devices are spoilt.")
 @click.option("--vehicles", default=32, show_default=True, help="Vehicles of each short fleet with frauds.")
 @click.option("--honest-vehicles", default=190, show_default=True, help="Vehicles of the short honest fleets.")
 @click.option("--whole-cycle-vehicles", default=12, show_default=True, help="Vehicles of the fleets over a cycle.")

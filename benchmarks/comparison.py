@@ -209,9 +209,9 @@ def judged(
 
 
 def _names_run(pairs: pd.DataFrame) -> np.ndarray:
-    """Whether the finding is about the run that the label names; of two runs at once (T01) either may be false."""
+    """Whether the finding is about the run that the label names; of two at once (T01) or alike (D08) either is."""
     either = [
-        rule_id == "T01" and re.search(rf"\bata {reference}\b", sentence) is not None
+        rule_id in ("T01", "D08") and re.search(rf"\bata {reference}\b", sentence) is not None
         for rule_id, reference, sentence in zip(
             pairs["rule_id"], pairs["reference"].fillna(""), pairs["explanation_pt"], strict=True
         )
