@@ -222,15 +222,16 @@ INVOICES = Table(
     (
         text("contract_id", "Contract"),
         date("cycle_start", "First day of the cycle"),
-        text("plate", "Vehicle"),
+        text("plate", "Vehicle; empty in a credit note for the contract", nullable=True),
         text("vehicle_class", "Class that was billed", values=VEHICLE_CLASSES, nullable=True),
-        km("billed_km", "Billed km", nullable=True, minimum=0),
+        km("billed_km", "Billed km; below zero in a credit note", nullable=True),
         rate("rate_brl_per_km", "Billed price", nullable=True),
         brl("variable_brl", "Billed variable cost", nullable=True),
         brl("fixed_brl", "Billed fixed cost", nullable=True),
     ),
-    key=("contract_id", "cycle_start", "plate", "vehicle_class", "rate_brl_per_km"),
-)
+    key=("contract_id", "cycle_start", "plate", "vehicle_class", "rate_brl_per_km", "billed_km", "variable_brl",
+         "fixed_brl"),
+)  # fmt: skip
 
 EXCEPTIONS = Table(
     "ref",

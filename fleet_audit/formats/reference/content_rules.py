@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 import pandas as pd
 
 from fleet_audit.formats.table.text_table import TextTable
+from fleet_audit.logic.costs.invoices import are_credit_notes
 from fleet_audit.logic.primitives.parameters import parameter_fault
 
 _SCOPE = ("rule_id", "plate", "carrier_code", "unit_code", "route_code")
@@ -57,6 +58,14 @@ def _refuse_exceptions(rows: pd.DataFrame, text: TextTable) -> None:
     )
 
 
+def _refuse_invoices(rows: pd.DataFrame, text: TextTable) -> None:
+    """Refuse lines without a plate, or with km below zero, that are not credit notes: such a line is a total."""
+    is_line = ~are_credit_notes(rows)
+    text.quarantine.refuse_missing("plate", text.column("plate").mask(~is_line, "credit note"))
+    km = text.column("billed_km")
+    text.quarantine.refuse_negative("billed_km", km, rows["billed_km"].mask(~is_line))
+
+
 def _refuse_reviews(rows: pd.DataFrame, text: TextTable) -> None:
     is_empty = text.column("audited_km").eq("") & text.column("audited_brl").eq("")
     text.quarantine.refuse(is_empty, "missing_value", "audited_km and audited_brl are empty: write one of them.")
@@ -65,5 +74,6 @@ def _refuse_reviews(rows: pd.DataFrame, text: TextTable) -> None:
 _RULES: Mapping[str, Callable[[pd.DataFrame, TextTable], None]] = {
     "parameters": _refuse_parameters,
     "exceptions": _refuse_exceptions,
+    "invoices": _refuse_invoices,
     "sample_reviews": _refuse_reviews,
 }

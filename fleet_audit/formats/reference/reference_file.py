@@ -38,6 +38,8 @@ _OPEN_END = r"^(31[/.-]12[/.-](2099|2999|9999)|(2099|2999|9999)-12-31)([ T]00:00
 _PERIODS = (("valid_from", "valid_to"), ("date_from", "date_to"))
 # Empty means "any" here; a column that is not there at all is an error in the file, not a tariff for everything.
 _MATCHED = {"tariffs": ("route_code", "vehicle_class", "area", "regime")}
+# The amounts distinguish credit notes from one another; a carrier that bills no fixed cost has no such column.
+_AMOUNTS = {"invoices": ("billed_km", "variable_brl", "fixed_brl")}
 _CENTS_WITH_POINT = replace(numbers.POINT_ONLY, point_before_three=Reading.AMBIGUOUS)
 _EXACT = (Type.BRL, Type.RATE)  # money is never rounded on the way in
 
@@ -58,11 +60,8 @@ def parse_reference(table_name: str, file_name: str, content: bytes, limits: Lim
             f"{', '.join(sorted(BY_NAME))}.",
             "unknown_table",
         )
-    required = [
-        column.name
-        for column in table.columns
-        if not column.nullable or column.name in (*table.key, *_MATCHED.get(table_name, ()))
-    ]
+    keys = {*table.key, *_MATCHED.get(table_name, ())} - {*_AMOUNTS.get(table_name, ())}
+    required = [column.name for column in table.columns if not column.nullable or column.name in keys]
     text = read_table(content, limits, TableFormat(table.column_names, required))
     days = [_without_open_ends(text.column(column.name)) for column in table.columns if column.type is Type.DATE]
     is_month_first = bool(days) and values.writes_month_first(*days)

@@ -11,6 +11,7 @@ import datetime as dt
 import pandas as pd
 
 from fleet_audit.formats.quarantine import Quarantine
+from fleet_audit.logic.costs.invoices import are_credit_notes
 from fleet_audit.schema.model import Table
 
 # Of what only one row may be valid on a day.
@@ -22,6 +23,8 @@ _ONE_A_DAY = {
     "fixed_costs": ["contract_id", "plate"],
     "parameters": ["name"],
 }
+# Of an invoice one line; its credit notes stand beside it, as many as there are. A version with one was refused whole.
+_INVOICE_LINE = ["contract_id", "cycle_start", "plate", "vehicle_class", "rate_brl_per_km"]
 
 
 def refuse_conflicts(table: Table, rows: pd.DataFrame, quarantine: Quarantine) -> None:
@@ -33,14 +36,17 @@ def refuse_conflicts(table: Table, rows: pd.DataFrame, quarantine: Quarantine) -
         quarantine: takes the refused ones.
     """
     if table.name in _ONE_A_DAY:
-        conflicts = _overlaps(rows, _ONE_A_DAY[table.name])
+        key = _ONE_A_DAY[table.name]
+        conflicts = _overlaps(rows, key)
         code, problem = "overlapping_validity", "is valid on a day on which that one is"
     else:
-        conflicts = _repeats(rows, list(table.key))
+        is_invoice = table.name == "invoices"
+        key = _INVOICE_LINE if is_invoice else list(table.key)
+        conflicts = _repeats(rows[~are_credit_notes(rows)] if is_invoice else rows, key)
         code, problem = "duplicate_key", "has the same key and other values"
     if not conflicts:
         return
-    label = " and ".join(_ONE_A_DAY.get(table.name, list(table.key)))
+    label = " and ".join(key)
     lines = quarantine.row_number
     reasons = pd.Series("", index=lines.index, dtype=object)
     for later, earlier in conflicts.items():

@@ -13,12 +13,13 @@ import pandas as pd
 
 from fleet_audit.formats import values
 from fleet_audit.formats.legible import BETWEEN_CELLS, split_rows
-from fleet_audit.formats.plates import normalised
+from fleet_audit.formats.plates import is_plate, normalised
 from fleet_audit.formats.reasons import REASONS
 from fleet_audit.ingest.incomplete.vehicles import named_plates
 from fleet_audit.ingest.reference.delivered_files import newest_versions
 from fleet_audit.logic.primitives.cycles import cycle_of
-from fleet_audit.logic.reference.plate_forms import registered_forms
+from fleet_audit.logic.primitives.identity import fold
+from fleet_audit.logic.reference.plate_forms import plates_near, registered_forms
 from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.schema.reference import BY_NAME, POI_KINDS
 from fleet_audit.storage.warehouse import Warehouse
@@ -29,9 +30,11 @@ _COLUMNS = ["operational_date", "source", "plate", "reason_pt"]
 _CODE = {
     "km_plan": "route_code", "invoices": "contract_id", "contracts": "contract_id", "tariffs": "contract_id",
     "devices": "device_id", "pois": "unit_code", "shifts": "unit_code", "calendar": "unit_code", "vehicles": None,
+    "routes": "unit_code",
 }  # fmt: skip
 _OF_PLATES = ["km_plan", "invoices"]  # a row of these is about a vehicle, or a total
-_LIKE_A_PLATE = r"(?=(?:.*[A-Z]){2})(?!(?:.*[A-Z]){5})(?=(?:.*\d){2})[A-Z\d]{5,9}$"  # not `Total 31`
+# Also with letters for digits, as O for 0 and I for 1: `GDP4J6O` has five letters, and `Total 31` is none.
+_LIKE_A_PLATE = r"(?!(?:SUB)?TOTA|SOMA|MEDIA)(?=(?:.*[A-Z]){2})(?=.*\d)(?=(?:.*[\dOIQLSBZ]){2})[A-Z\d]{5,9}$"
 _OF_ALL = ""  # a row that names nobody may be about each vehicle
 _LAST_CYCLE_DAY = 28  # no cycle begins after it
 _ROWS = """
@@ -44,11 +47,12 @@ order by file_sha256, row_number, reason_code
 def refused_terms(warehouse: Warehouse, reference: Reference, days: Sequence[dt.date]) -> pd.DataFrame:
     """operational_date, source (the table), plate (empty: all), reason_pt of refused rows of the versions in force.
 
-    A row is about the plates that it holds, registered or not, and those of its device; where it holds none, about the
-    vehicles of the code that `_CODE` names. A row of a plan or an invoice is of the cycle that begins on its day, and
-    one of a calendar of its day; a row without a legible day, and every other one, is of all days until the file is
-    corrected. What names nobody is about every vehicle of its cycle or day if it holds a plate that cannot be read, or
-    is a day of the calendar, and a place of no known unit about every vehicle; else it is a title, a total or a note.
+    A row is about the plates that it holds, registered or not, and those of its device; where one is misspelt, about
+    the registered ones that it may be; where it holds none, about the vehicles of the code that `_CODE` names, in any
+    case. A row of a plan or an invoice is of the cycle that begins on its day, and one of a calendar of its day; a row
+    without a legible day, and every other one, is of all days until the file is corrected. What names nobody is about
+    every vehicle of its cycle or day if it holds a plate that cannot be read, or is a day of the calendar, and a place
+    of no known unit about every vehicle; else it is a title, a total or a note.
     """
     newest = newest_versions(warehouse, 1).drop_duplicates("table_name", keep="last")
     rows = warehouse.read(_ROWS, {"hashes": ",".join(newest["file_sha256"])})
@@ -81,21 +85,49 @@ def _subjects(cells: pd.DataFrame, tables: pd.Series, reference: Reference, code
 
     The plate is `_OF_ALL` of one that may be about each vehicle.
     """
-    named = named_plates(cells, registered_forms(reference.vehicles)).assign(column="plate")
+    cells = cells.assign(folded=_folded(cells["value"]))
+    named = named_plates(cells, registered_forms(reference.vehicles))
     asked = cells.assign(column=cells["row"].map(tables).map(_CODE))
-    coded = asked.merge(codes[["column", "value"]].drop_duplicates(), on=["column", "value"])
-    is_code = cells["value"].isin(coded["value"]).to_numpy()
-    illegible = cells["row"][normalised(cells["value"]).str.match(_LIKE_A_PLATE).to_numpy(dtype=bool) & ~is_code]
-    no_total = tables.index[~tables.isin(_OF_PLATES) | tables.index.isin(illegible)]
+    coded = asked.merge(_coded(codes), on=["column", "folded"], suffixes=("_written", ""))
+    is_code = cells["folded"].isin(coded["folded"]).to_numpy()
+    misspelt = _misspelt(cells[~is_code & ~cells["row"].isin(named["row"]).to_numpy()], reference.vehicles["plate"])
+    named = pd.concat([named, misspelt.dropna(subset="value")])[["row", "value"]].assign(column="plate")
+    no_total = tables.index[~tables.isin(_OF_PLATES) | tables.index.isin(misspelt["row"])]
     is_alone = coded["row"].isin(no_total) & ~coded["row"].isin(named["row"])
-    found = pd.concat([named, coded[is_alone | coded["column"].eq("device_id")]]).set_index("row")
+    coded = coded.loc[is_alone | coded["column"].eq("device_id"), ["row", "column", "value"]]
+    found = pd.concat([named, coded]).set_index("row")
+    units = _folded(reference.units["unit_code"].astype("str"))
     has_kind, has_unit = (
-        tables.index.isin(cells["row"][cells["value"].isin(list(known))])
-        for known in (POI_KINDS, reference.units["unit_code"])
+        tables.index.isin(cells["row"][cells["folded"].isin(list(known))]) for known in (POI_KINDS, units)
     )
     may_be_of_all = tables.isin([*_OF_PLATES, "calendar"]) | (tables.eq("pois") & has_kind & ~has_unit)
     of_all = no_total[may_be_of_all[no_total]].difference(found.index)
     return pd.concat([found, pd.DataFrame({"column": "plate", "value": _OF_ALL}, index=of_all)])
+
+
+def _misspelt(cells: pd.DataFrame, plates: pd.Series) -> pd.DataFrame:
+    """row, value: each plate that a cell with another text may be; null where it is like a plate, and near none.
+
+    A plate spoilt on purpose once excused all vehicles of its contract from K01; `AAA1A1O` excused none.
+    """
+    texts = cells.assign(text=normalised(cells["value"]))
+    distinct = texts["text"].drop_duplicates()
+    distinct = distinct[~is_plate(distinct) & distinct.str.fullmatch(r"[A-Z\d]{5,9}")]
+    near = plates_near(distinct, plates)
+    like = distinct[distinct.str.match(_LIKE_A_PLATE) & ~distinct.isin(near["text"])]
+    found = pd.concat([near, pd.DataFrame({"text": like, "plate": None})])
+    return texts[["row", "text"]].merge(found.rename(columns={"plate": "value"}), on="text")[["row", "value"]]
+
+
+def _folded(texts: pd.Series) -> pd.Series:
+    """Each text as codes are compared: carriers write `ct-1` for CT-1."""
+    return texts.map({text: fold(text) for text in texts.unique()}).astype("str")
+
+
+def _coded(codes: pd.DataFrame) -> pd.DataFrame:
+    """column, value, folded: each code of `_plates_by_code` once."""
+    distinct = codes[["column", "value"]].drop_duplicates()
+    return distinct.assign(folded=_folded(distinct["value"]))
 
 
 def _plates_by_code(reference: Reference) -> pd.DataFrame:

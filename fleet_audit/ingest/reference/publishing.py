@@ -17,7 +17,7 @@ from fleet_audit.ingest.reference.delivered_files import newest_versions
 from fleet_audit.ingest.reference.history import open_rows, record_version
 from fleet_audit.ingest.reference.records import Delivery, Records
 from fleet_audit.ingest.reference.touched_days import record_totals_before
-from fleet_audit.logic.reference.changes import first_dangling, row_keys
+from fleet_audit.logic.reference.changes import exceptions_of_nobody, first_dangling, row_keys
 from fleet_audit.logic.reference.plate_forms import registered_forms, with_registered_plates
 from fleet_audit.schema import reference
 from fleet_audit.storage.lake import Lake
@@ -30,7 +30,7 @@ _CONFLICTS = ("overlapping_validity", "duplicate_key")
 
 @dataclass(frozen=True)
 class Published:
-    """The versions in force, sentences on refused versions, computed days that changed, sentences on excluded rows."""
+    """The versions in force, sentences on refused versions, computed days that changed, sentences on idle rows."""
 
     in_force: Mapping[str, Delivery]
     refused: Mapping[str, str]
@@ -79,7 +79,8 @@ def publish(parsed: ParsedFiles, run_id: str) -> Published:
     days = sorted({day for each in touched.values() for day in each})
     if days:
         record_totals_before(records, days, [name for name, each in touched.items() if each], run_id)
-    return Published(in_force, refused, touched, excluded)
+    ineffective = exceptions_of_nobody({name: delivery.rows for name, delivery in in_force.items()})
+    return Published(in_force, refused, touched, [*excluded, *ineffective])
 
 
 def _name_registered_plates(versions: dict[str, list[Delivery]]) -> list[str]:

@@ -15,7 +15,9 @@ from fleet_audit.logic.audit.rules.case import Case
 from fleet_audit.logic.audit.rules.draft import Draft
 from fleet_audit.logic.audit.rules.row_records import Record
 from fleet_audit.logic.primitives.cycles import as_days
-from fleet_audit.logic.primitives.identity import normalise_plate
+from fleet_audit.logic.primitives.identity import fold, normalise_plate
+
+_SCOPE = ("rule_id", "plate", "carrier_code", "unit_code", "route_code")
 
 
 def scope_of(context: Case, draft: Draft, trip: Record, run: Record) -> Record:
@@ -39,18 +41,19 @@ def scope_of(context: Case, draft: Draft, trip: Record, run: Record) -> Record:
 def applicable_exceptions(findings: pd.DataFrame, exceptions: pd.DataFrame, day: dt.date) -> pd.Series:
     """exception_id that covers each finding of the day, the lowest of several; null where none does.
 
-    Empty columns of an exception mean any; both dates are inclusive. A finding without a route is covered by
-    exceptions of any route only.
+    Empty columns of an exception mean any; both dates are inclusive; codes match in any case. A finding without a
+    route is covered by exceptions of any route only.
     """
     starts, ends = as_days(exceptions["date_from"]), as_days(exceptions["date_to"])
     today = as_days(day)
     in_force = exceptions[(np.isnat(starts) | (starts <= today)) & (np.isnat(ends) | (today <= ends))]
     found = pd.Series([None] * len(findings), index=findings.index, dtype=object)
+    spelled = {name: findings[name].map(fold, na_action="ignore") for name in _SCOPE} if len(in_force) else {}
     for row in in_force.sort_values("exception_id", ascending=False).to_dict("records"):
         covers = np.ones(len(findings), dtype=bool)
-        for name in ("rule_id", "plate", "carrier_code", "unit_code", "route_code"):
+        for name, own in spelled.items():
             if not pd.isna(row[name]):
-                asked = normalise_plate(row[name]) if name == "plate" else row[name]
-                covers &= (findings[name] == asked).to_numpy(dtype=bool)
+                asked = fold(normalise_plate(row[name]) if name == "plate" else row[name])
+                covers &= (own == asked).to_numpy(dtype=bool)
         found[covers] = row["exception_id"]
     return found

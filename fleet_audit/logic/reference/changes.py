@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from fleet_audit.logic.primitives.cycles import ONE_DAY, as_days, dates
-from fleet_audit.logic.primitives.identity import stable_ids
+from fleet_audit.logic.primitives.identity import fold, stable_ids
 from fleet_audit.logic.primitives.money import BRL, KM, from_hundredths, to_hundredths
 from fleet_audit.schema.model import Table
 
@@ -43,6 +43,7 @@ REFERENCES = (
     ("calendar", "unit_code", "units", "unit_code"),
 )
 
+_NAMED_BY_EXCEPTIONS = {"plate": "vehicles", "carrier_code": "carriers", "unit_code": "units", "route_code": "routes"}
 _OF_NO_DAY = frozenset(("sample_reviews",))
 
 
@@ -131,6 +132,21 @@ def first_dangling(tables: Mapping[str, pd.DataFrame], keys: Mapping[str, Sequen
             named = ", ".join(f"{name} {row[name]}" for name in keys[child] if not pd.isna(row[name]))
             return Dangling(child, column, str(row[column]), parent, named)
     return None
+
+
+def exceptions_of_nobody(tables: Mapping[str, pd.DataFrame]) -> list[str]:
+    """A sentence on each exception that names a vehicle, carrier, unit or route that nobody has: it covers nothing."""
+    exceptions = tables.get("exceptions", pd.DataFrame(columns=["exception_id", *_NAMED_BY_EXCEPTIONS]))
+    sentences = []
+    for column, parent in _NAMED_BY_EXCEPTIONS.items():
+        known = set(tables[parent][column].dropna().map(fold)) if parent in tables else set()
+        named = exceptions.dropna(subset=column)
+        sentences += [
+            f"exceptions: {row.exception_id} names {column} {getattr(row, column)}, which is in no row of {parent}: it "
+            "covers nothing; correct it."
+            for row in named[~named[column].map(fold).isin(known)].itertuples()
+        ]
+    return sentences
 
 
 def delta_statement(deltas: pd.DataFrame) -> pd.DataFrame:

@@ -6,13 +6,18 @@ Here belongs which of both forms stands for a vehicle: the one that `ref.vehicle
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
+from rapidfuzz import process
+from rapidfuzz.distance import Levenshtein
 
 from fleet_audit.logic.primitives.identity import PLATE
 from fleet_audit.logic.reference.validity import validity
 from fleet_audit.schema.model import Table
 
 _LETTERS = "ABCDEFGHIJ"  # CONTRAN resolution 729/2018: the fifth character's digit 0-9 becomes the letter A-J
+_MISSPELT = 2  # characters added, lost or changed
+_ALIKE = str.maketrans("OQIL", "0011")  # letters that are written for digits
 _PLATE_COLUMNS = ("plate", "titular_plate")
 # Tables in which a plate has one row per day, beside these columns.
 _DATED = {"devices": ["device_id"], "fixed_costs": ["contract_id"]}
@@ -37,6 +42,21 @@ def registered_forms(vehicles: pd.DataFrame) -> dict[str, str]:
     plates = set(vehicles["plate"])
     pairs = ((other_form(plate), plate) for plate in plates)
     return {other: plate for other, plate in pairs if other is not None and other not in plates}
+
+
+def plates_near(texts: pd.Series, plates: pd.Series) -> pd.DataFrame:
+    """text, plate: the plates that each text may be, misspelt: all from which at most two characters differ.
+
+    O for 0 and I for 1 do not count.
+
+    Args:
+        texts: distinct, normalised; plates: those of the vehicles, in any order.
+    """
+    known = plates.drop_duplicates().to_numpy(dtype=object)
+    spelled, of_plates = ([text.translate(_ALIKE) for text in side] for side in (texts, known))
+    distance = process.cdist(spelled, of_plates, scorer=Levenshtein.distance, score_cutoff=_MISSPELT)
+    text, plate = np.nonzero(distance <= _MISSPELT)
+    return pd.DataFrame({"text": texts.to_numpy(dtype=object)[text], "plate": known[plate]}, dtype="str")
 
 
 def to_registered(plates: pd.Series, forms: dict[str, str]) -> pd.Series:

@@ -226,6 +226,43 @@ def test_each_rate_of_a_vehicle_is_an_invoice_line_and_one_rate_is_one_line():
     assert (reasons(parsed), parsed.rows_duplicate) == ([(4, "duplicate_key")], 1)
 
 
+INVOICE = "contract_id,cycle_start,plate,vehicle_class,billed_km,rate_brl_per_km,variable_brl,fixed_brl"
+LINE = "CT-1,2025-05-16,AAA1A11,onibus,100,5,500.00,"
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        "CT-1,2025-05-16,AAA1A11,onibus,-10,5,-50.00,",
+        "CT-1,2025-05-16,AAA1A11,onibus,-10,5,,",
+        "CT-1,2025-05-16,AAA1A11,onibus,,5,,-50.00",
+        "CT-1,2025-05-16,,,,,-50.00,",
+    ],
+)
+def test_a_credit_note_stands_beside_the_line_that_it_corrects(note: str) -> None:
+    """With the class and rate of its line it was refused, and with it the new version of the invoices."""
+    for rows in ([LINE, note], [note, LINE], [LINE, note, note.replace("-50.00", "-60.00").replace("-10", "-12")]):
+        parsed = reference("invoices", "\n".join([INVOICE, *rows, ""]))
+        assert len(parsed.rows) == len(rows)
+        assert parsed.rejected.empty
+
+
+@pytest.mark.parametrize(
+    ("row", "code"),
+    [
+        ("CT-1,2025-05-16,AAA1A11,onibus,-10,5,50.00,", "negative_value"),
+        ("CT-1,2025-05-16,AAA1A11,onibus,-10,,,", "negative_value"),
+        ("CT-1,2025-05-16,,,100,,500.00,", "missing_value"),
+        ("CT-1,2025-05-16,AAA1A11,onibus,110,5,550.00,", "duplicate_key"),
+        ("CT-1,2025-05-16,AAA1A1O,onibus,-10,5,-50.00,", "bad_plate"),
+    ],
+)
+def test_what_is_no_credit_note_and_no_line_of_an_invoice_is_refused_alone(row: str, code: str) -> None:
+    parsed = reference("invoices", "\n".join([INVOICE, LINE, row, ""]))
+    assert len(parsed.rows) == 1
+    assert parsed.rejected["reason_code"].tolist() == [code]
+
+
 @pytest.mark.parametrize(
     ("amount", "expected"),
     [

@@ -95,8 +95,10 @@ def test_a_run_of_a_plate_that_nobody_registered_or_saw_is_held_and_has_no_contr
         ({"rule_id": "D01"}, {"D01", "D02"}),  # D02 adds up nothing else
         ({"plate": "bbb-2b22"}, {"D07"}),
         ({"carrier_code": "CONLOG", "unit_code": "UCP", "rule_id": "D05"}, {"D05"}),
+        ({"carrier_code": "Conlog", "unit_code": "ucp", "rule_id": "D05"}, {"D05"}),
         ({"carrier_code": "OUTRA"}, set()),
         ({"route_code": "R01"}, {"D01", "D02"}),
+        ({"route_code": "r01"}, {"D01", "D02"}),
         ({"date_from": DAY, "date_to": DAY, "rule_id": "D01"}, {"D01", "D02"}),
         ({"date_from": DAY + dt.timedelta(days=1)}, set()),
         ({"date_to": DAY - dt.timedelta(days=1)}, set()),

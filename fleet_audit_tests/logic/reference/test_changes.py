@@ -10,7 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fleet_audit.logic.reference.changes import REFERENCES, days_touched, delta_statement, first_dangling, row_keys
+from fleet_audit.logic.reference.changes import (
+    REFERENCES,
+    days_touched,
+    delta_statement,
+    exceptions_of_nobody,
+    first_dangling,
+    row_keys,
+)
 from fleet_audit.schema import reference
 from fleet_audit.schema.facts import REFERENCE_DELTAS
 from fleet_audit.schema.reference import CALENDAR, DRIVERS, KM_PLAN, TARIFFS, UNITS
@@ -116,3 +123,21 @@ def test_a_statement_sums_by_carrier_and_leaves_out_what_was_not_run_again() -> 
     }  # fmt: skip
     assert shown == {"UM": (2, "1.00", "8.00"), "DOIS": (1, "-1.00", "-4.90"), None: (1, "3.00", "14.70")}
     assert len(delta_statement(rows(REFERENCE_DELTAS))) == 0
+
+
+def test_an_exception_for_a_name_that_nobody_has_is_said_to_cover_nothing() -> None:
+    tables = {
+        "carriers": rows(reference.CARRIERS, {"carrier_code": "CONLOG"}),
+        "vehicles": rows(reference.VEHICLES, {"plate": "AAA1A11"}),
+        "exceptions": rows(
+            reference.EXCEPTIONS,
+            {"exception_id": "E1", "carrier_code": "conlog"},
+            {"exception_id": "E2", "carrier_code": "CONLOGG"},
+            {"exception_id": "E3", "plate": "AAA1A11"},
+            {"exception_id": "E4", "route_code": "R1"},
+        ),
+    }
+    carrier, route = exceptions_of_nobody(tables)
+    assert carrier.startswith("exceptions: E2 names carrier_code CONLOGG, which is in no row of carriers")
+    assert "E4 names route_code R1" in route
+    assert exceptions_of_nobody({}) == []

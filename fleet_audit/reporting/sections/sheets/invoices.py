@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from fleet_audit.logic.costs.invoices import with_known_contracts
 from fleet_audit.logic.primitives.cycles import Cycle
 from fleet_audit.reporting.document_model import Field, Grid, Kind, grid_of
 from fleet_audit.reporting.labels import VEHICLE_CLASSES
@@ -44,6 +45,7 @@ _KEYS = ["contract_id", "plate", "vehicle_class", "rate"]
 def invoices_grid(frames: Frames, cycle: Cycle) -> Grid:
     """One row per contract, plate, class and rate of the cycle's invoices or billing lines; empty without invoices."""
     invoices = frames.invoices[(frames.invoices["cycle_start"] == cycle.start).fillna(False)]
+    invoices = with_known_contracts(invoices, frames.contracts)
     if invoices.empty:
         return grid_of(FIELDS, [])
     sides = (
@@ -116,6 +118,7 @@ def _row(row: dict[str, Any], owners: dict[str, str], carriers: dict[str, str]) 
         **differences,
         "carrier": carriers.get(code or "", code),
         "contract_id": row["contract_id"] or None,
+        "plate": row["plate"] or None,
         "vehicle_class": VEHICLE_CLASSES.get(row["vehicle_class"], row["vehicle_class"] or None),
         "rate_brl_per_km": Decimal(row["rate"]) if row["rate"] else None,
         "state": states[str(row["_merge"])] or compared,

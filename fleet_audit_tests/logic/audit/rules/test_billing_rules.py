@@ -97,6 +97,40 @@ def test_k01_takes_a_credit_note_off_the_line_that_it_corrects(credit: str, diff
     assert [row["brl_at_stake"] for row in found(context, "K01")] == differences
 
 
+def test_k01_takes_off_a_credit_note_with_the_km_class_and_rate_of_its_line_wherever_it_stands() -> None:
+    note = billed(billed_km="-10.00", variable_brl="-49.00")
+    for lines in ([note, billed(variable_brl="1519.00")], [billed(variable_brl="1519.00"), note]):
+        assert found(invoiced(*lines), "K01") == []
+    [row] = found(invoiced(note, billed(variable_brl="1600.00")), "K01")
+    assert (row["brl_at_stake"], row["evidence"]["invoice_line"]["fixed_brl"]) == (Decimal("81.00"), None)
+
+
+def test_k01_takes_a_credit_note_without_a_plate_off_once() -> None:
+    """It excused nobody, and the line that it corrects was "a mais"; it must not excuse each line of its contract."""
+    note = billed(plate=None, vehicle_class=None, billed_km=None, rate_brl_per_km=None, variable_brl="-49.00")
+    credited = invoiced(billed(variable_brl="1519.00"), billed(OTHER), note)
+    assert found(credited, "K01") == []
+    assert "crédito sem placa" in reason(credited, "K01")
+    both = invoiced(billed(variable_brl="1519.00"), billed(OTHER, variable_brl="1520.00"), note)
+    assert [(row["plate"], row["brl_at_stake"]) for row in found(both, "K01")] == [(OTHER, Decimal("50.00"))]
+    part = invoiced(billed(variable_brl="1600.00"), billed(OTHER, variable_brl="1500.00"), note)
+    assert {row["plate"]: row["brl_at_stake"] for row in found(part, "K01")} == {
+        PLATE: Decimal("81.00"),
+        OTHER: Decimal("30.00"),
+    }
+    less = invoiced(billed(variable_brl="1400.00"), note)
+    assert [row["brl_at_stake"] for row in found(less, "K01")] == [Decimal("70.00")]  # in the carrier's favour
+    of_other_contract = invoiced(billed(variable_brl="1519.00"), {**note, "contract_id": "CT2"})
+    assert [row["brl_at_stake"] for row in found(of_other_contract, "K01")] == [Decimal("49.00")]
+
+
+def test_an_invoice_whose_contract_is_written_in_another_case_is_of_that_contract() -> None:
+    """All of it was "a mais": no trip is of the contract `ct1`."""
+    assert found(invoiced(billed(contract_id="ct1")), "K01") == []
+    [row] = found(invoiced(billed(contract_id="ct1", variable_brl="1519.00")), "K01")
+    assert row["brl_at_stake"] == Decimal("49.00")
+
+
 def as_class(*lines: dict, registered: str | None = "micro") -> AuditCycle:
     """A cycle whose trips were priced at 4.90 as vans or minibuses of these registered classes."""
     context = invoiced(*lines)
@@ -110,6 +144,15 @@ def test_v02_a_minibus_billed_as_a_bus() -> None:
     assert (row["plate"], row["severity"], row["paid_doubtful_brl"]) == (PLATE, "H", Decimal("360.00"))
     assert "como onibus a R$ 6,10 por km, mas no cadastro ele é micro, a no máximo R$ 4,90" in row["explanation_pt"]
     assert row["evidence"]["invoice_line"]["vehicle_class"] == "onibus"
+
+
+def test_v02_takes_no_credit_note_for_a_line_and_spares_what_one_returns() -> None:
+    line = billed(rate_brl_per_km="6.10", variable_brl="1830.00")
+    note = billed(rate_brl_per_km="6.10", billed_km="-300.00", variable_brl="-1830.00")
+    assert found(as_class(line, note), "V02") == []
+    assert found(as_class(note), "V02") == []
+    [row] = found(as_class(line, billed(rate_brl_per_km=None, billed_km=None, variable_brl="-100.00")), "V02")
+    assert row["paid_doubtful_brl"] == Decimal("360.00")
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from fleet_audit.logic.audit.rules.draft import WRITTEN_CONFIDENCE, Draft
 from fleet_audit.logic.audit.rules.row_records import Record
 from fleet_audit.logic.audit.rules.rule import Need, Rule
 from fleet_audit.logic.audit.rules.vehicle_need import VehicleNeed
+from fleet_audit.logic.costs.invoices import are_credit_notes, billed_brl
 from fleet_audit.logic.primitives.money import half_up
 
 _CENT = Decimal("0.01")
@@ -27,20 +28,33 @@ def dearer_class(context: AuditCycle) -> list[Draft]:
 
     The vehicle's classes are those by which its trips were priced, and the registered one. Its own rate is the highest
     at which a trip of the cycle was priced under the line's contract: a vehicle without such a trip, or a line without
-    a rate, shows no dearer price and is not tested. At stake is the difference of the rates over the billed km.
+    a rate, shows no dearer price and is not tested. At stake is the difference of the rates over the billed km, unless
+    credit notes for the vehicle return as much.
     """
-    classes, rates = _registered_classes(context), _highest_rates(context)
+    classes, rates, returned = _registered_classes(context), _highest_rates(context), _credit_notes(context)
     drafts = []
     for line in _lines_of_other_classes(context).dropna(subset="rate_brl_per_km").to_dict("records"):
-        rate = rates.get((line["contract_id"], line["plate"]))
+        key = line["contract_id"], line["plate"]
+        rate = rates.get(key)
         if rate is not None and line["rate_brl_per_km"] > rate:
-            drafts.append(_draft(context, line, sorted(classes[line["plate"]]), rate))
+            draft = _draft(context, line, sorted(classes[line["plate"]]), rate)
+            if draft.brl_at_stake is None or draft.brl_at_stake > returned.get(key, 0):
+                drafts.append(draft)
     return drafts
+
+
+def _credit_notes(context: AuditCycle) -> dict[tuple[str, str], Decimal]:
+    """R$ of the credit notes by contract and plate."""
+    lines = context.invoice_lines.assign(billed_brl=billed_brl(context.invoice_lines))
+    notes = lines[(lines["billed_brl"] < 0).fillna(False).to_numpy(dtype=bool)]
+    by_vehicle = notes.groupby(["contract_id", "plate"])["billed_brl"]
+    return {(str(contract), str(plate)): -sum(own) for (contract, plate), own in by_vehicle}
 
 
 def _lines_of_other_classes(context: AuditCycle) -> pd.DataFrame:
     """Invoice lines whose class their vehicle had on no day of the cycle; none of vehicles without a known class."""
     classes, lines = _registered_classes(context), context.invoice_lines
+    lines = lines[~are_credit_notes(lines)]
     lines = lines[lines["vehicle_class"].notna() & lines["plate"].isin(list(classes))]
     pairs = zip(lines["plate"], lines["vehicle_class"], strict=True)
     lines = lines[np.array([billed not in classes[plate] for plate, billed in pairs], dtype=bool)]
@@ -106,7 +120,7 @@ def _price(rate: Decimal) -> str:
 RULES = (
     Rule(
         "V02",
-        "5",
+        "6",
         "H",
         "Cobrado em classe mais cara",
         "A fatura cobra o veículo em uma classe que ele não tem no cadastro, por um preço maior do que o dele.",

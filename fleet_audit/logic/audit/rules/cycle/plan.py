@@ -162,7 +162,7 @@ _PLAN = Need(
 RULES = (
     Rule(
         "T05",
-        "6",
+        "7",
         "M",
         "Mais viagens que o planejado",
         "O veículo fez no ciclo mais viagens de serviço do que o plano prevê.",
@@ -172,13 +172,13 @@ RULES = (
         None,
         ("plan_over_pct",),
         (WHOLE, _PLAN),
-        rests_on=("km_plan",),
+        rests_on=("km_plan", "routes"),
         vehicle_need=VehicleNeed(_planned_plates, _perhaps_over, UNPROVEN_PLACE_PT),
         is_by_carrier=True,
     ),
     Rule(
         "T06",
-        "13",
+        "14",
         "H",
         "Menos viagens que o planejado",
         "O veículo fez no ciclo menos viagens de serviço do que o plano prevê.",
@@ -188,7 +188,7 @@ RULES = (
         None,
         ("plan_under_pct",),
         (WHOLE, _PLAN),
-        rests_on=("km_plan", "pois", "devices"),
+        rests_on=("km_plan", "pois", "routes", "devices"),
         vehicle_need=VehicleNeeds(
             (
                 VehicleNeed(_planned_plates, _perhaps_under, UNPROVEN_PLACE_PT),

@@ -255,7 +255,7 @@ def _missed(context: AuditDay, run: Record, place: Record, last: Record, *, has_
 RULES = (
     Rule(
         "G06",
-        "3",
+        "4",
         "M",
         "Desvio da rota",
         "A viagem foi muito mais longa do que a rota contratada entre os mesmos dois locais.",
@@ -270,6 +270,7 @@ RULES = (
                 "nenhuma rota tem km previstos no cadastro",
             ),
         ),
+        rests_on=("routes",),
     ),
     Rule(
         "G08",
