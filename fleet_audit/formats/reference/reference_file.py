@@ -42,6 +42,10 @@ _MATCHED = {"tariffs": ("route_code", "vehicle_class", "area", "regime")}
 _AMOUNTS = {"invoices": ("billed_km", "variable_brl", "fixed_brl")}
 _CENTS_WITH_POINT = replace(numbers.POINT_ONLY, point_before_three=Reading.AMBIGUOUS)
 _EXACT = (Type.BRL, Type.RATE)  # money is never rounded on the way in
+# What no bus costs: a price in centavos (490 for R$ 4.90) was paid a hundred times over. An invoice's are claims that
+# K01 judges, so they are read as written.
+_LARGEST_BRL = {("tariffs", "rate_brl_per_km"): 100.0, ("fixed_costs", "amount_brl_per_month"): 500_000.0}
+_PERCENT_SIGN = r" ?%$"
 
 
 def parse_reference(table_name: str, file_name: str, content: bytes, limits: Limits) -> ParsedFile:
@@ -68,6 +72,8 @@ def parse_reference(table_name: str, file_name: str, content: bytes, limits: Lim
     frame = pd.DataFrame(
         {column.name: _parsed(text, column, is_month_first=is_month_first) for column in table.columns}
     )
+    _refuse_amounts_in_centavos(frame, table, text)
+    _refuse_fractions(frame, table, text)
     _refuse_empty_periods(frame, text.quarantine)
     refuse_by_content(table_name, frame, text)
     good = frame[~text.quarantine.is_bad]
@@ -111,6 +117,36 @@ def _parsed(table: TextTable, column: Column, *, is_month_first: bool) -> pd.Ser
     return _number(table, column, text)
 
 
+def _refuse_amounts_in_centavos(frame: pd.DataFrame, table: Table, text: TextTable) -> None:
+    for (table_name, name), largest in _LARGEST_BRL.items():
+        if table_name == table.name:
+            is_within = numbers.within(frame[name].astype("Float64"), None, largest)
+            problem = f"above R$ {largest:,.2f}: write reais, not centavos"
+            text.quarantine.refuse_value(~is_within, "out_of_range", name, text.column(name), problem)
+
+
+def _refuse_fractions(frame: pd.DataFrame, table: Table, text: TextTable) -> None:
+    """Refuse rows whose percentages are all below 1 and have no sign: a spreadsheet keeps 10 % as 0.1.
+
+    Read as 0.1 %, the tolerances of a contract made findings of every difference.
+    """
+    names = [column.name for column in table.columns if column.type is Type.PERCENT and column.name in text.text]
+    if not names:
+        return
+    given = frame[names].astype("Float64").astype("float64")
+    has_sign = pd.DataFrame({name: numbers.matches(text.column(name), _PERCENT_SIGN) for name in names})
+    is_fraction = given.gt(0) & given.lt(1) & ~has_sign.set_axis(given.index)
+    is_refused = (is_fraction | ~given.gt(0)).all(axis="columns") & is_fraction.any(axis="columns")
+    for name in names:
+        text.quarantine.refuse_value(
+            (is_refused & is_fraction[name]).to_numpy(),
+            "ambiguous_number",
+            name,
+            text.column(name),
+            "ambiguous: write ten per cent as 10, and a tenth of one per cent as 0.1%",
+        )
+
+
 def _without_open_ends(text: pd.Series) -> pd.Series:
     return text.mask(numbers.matches(text, _OPEN_END), "")
 
@@ -121,6 +157,8 @@ def _number(table: TextTable, column: Column, text: pd.Series) -> pd.Series:
         number = numbers.wholes(text)
         quarantine.refuse_illegible("bad_number", column.name, text, number, "a whole number")
     else:
+        if column.type is Type.PERCENT:
+            text = text.str.replace(_PERCENT_SIGN, "", regex=True)
         found = numbers.plain_numbers(text, _style(table, column), column.maximum)
         quarantine.refuse_ambiguous(column.name, text, found.is_ambiguous)
         if column.type is Type.FLOAT:
@@ -169,6 +207,7 @@ def _text(quarantine: Quarantine, column: Column, text: pd.Series) -> pd.Series:
     """A text of the column's domain; codes keep their case, a value of a closed list takes the list's spelling."""
     name = column.name
     if name.endswith(_ID_ENDINGS):
+        text = numbers.without_text_guard(text)
         quarantine.refuse_spoilt_ids(name, text)
         text = numbers.identifiers(text) if column.values is None else text
     if name in _PLATES:

@@ -134,8 +134,8 @@ def test_same_key_with_other_content_refuses_the_later_row():
 def test_decimal_comma_is_accepted_with_semicolons_only():
     row = "T1,CT,,onibus,IND,,4.9055,2025-01-01,\n"
     assert reference("tariffs", TARIFFS + row).rows["rate_brl_per_km"].iloc[0] == Decimal("4.9055")
-    semicolons = (TARIFFS + row).replace(",", ";").replace("4.9055", "1.004,90")
-    assert reference("tariffs", semicolons).rows["rate_brl_per_km"].iloc[0] == Decimal("1004.9000")
+    semicolons = (TARIFFS + row).replace(",", ";").replace("4.9055", "54,90")
+    assert reference("tariffs", semicolons).rows["rate_brl_per_km"].iloc[0] == Decimal("54.9000")
     assert reasons(reference("tariffs", TARIFFS + row.replace("4.9055", '"4,90"'))) == [(2, "bad_number")]
 
 
@@ -272,7 +272,7 @@ def test_what_is_no_credit_note_and_no_line_of_an_invoice_is_refused_alone(row: 
         ("18,500.00", Decimal("18500.00")),
         ("R$ 18.500,00", Decimal("18500.00")),
         ("18500", Decimal("18500.00")),
-        ("1.018.500", Decimal("1018500.00")),
+        ("1.018.500", "above R$ 500,000.00"),
         ("18500,5", Decimal("18500.50")),
     ],
 )
@@ -287,10 +287,58 @@ def test_money_with_two_readings_is_refused_by_row_and_column(amount: str, expec
     else:
         parsed = read("reference", workbook([[*row] for row in rows]), "fixed_costs.xlsx")
     if isinstance(expected, str):
-        assert reasons(parsed) == [(2, expected)]
-        assert parsed.rejected["reason"].iloc[0].startswith(f"amount_brl_per_month is '{amount}', ambiguous")
+        assert len(parsed.rows) == 0
+        reason = parsed.rejected["reason"].iloc[0]
+        assert reason.startswith(f"amount_brl_per_month is '{amount}', {expected.removesuffix('_number')}")
     else:
         assert parsed.rows["amount_brl_per_month"].to_list() == [expected]
+
+
+@pytest.mark.parametrize(("rate", "is_refused"), [("490", True), ("4900", True), ("99.99", False), ("4.900", False)])
+def test_a_price_in_centavos_is_refused(rate: str, is_refused: bool):
+    """It was paid, a hundred times over."""
+    parsed = reference("tariffs", TARIFFS + f"T1,CT,,onibus,IND,,{rate},2025-01-01,\n")
+    assert reasons(parsed) == ([(2, "out_of_range")] if is_refused else [])
+    assert all("write reais, not centavos" in reason for reason in parsed.rejected["reason"])
+
+
+def test_the_price_of_an_invoice_is_a_claim_and_read_as_written():
+    header = "contract_id,cycle_start,plate,vehicle_class,billed_km,rate_brl_per_km,variable_brl,fixed_brl\n"
+    parsed = reference("invoices", header + "CT,2025-05-16,KPU9A36,onibus,100,490,49000.00,\n")
+    assert parsed.rows["rate_brl_per_km"].tolist() == [Decimal("490.0000")]
+
+
+CONTRACTS = (
+    "contract_id,carrier_code,unit_code,kind,deadhead_rule,deadhead_cap_pct,trip_tolerance_pct,trip_tolerance_km,"
+    "day_tolerance_pct,cycle_tolerance_pct,valid_from,valid_to\nCT,C,U,contrato,unpaid,,{},1,{},{},2025-01-01,\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        (("10%", "10 %", "5%"), ["10.00", "10.00", "5.00"]),
+        (("0.5%", "0.5%", "0.5%"), ["0.50", "0.50", "0.50"]),
+        (("10", "10", "0.5"), ["10.00", "10.00", "0.50"]),
+        (("0", "0", "0"), ["0.00", "0.00", "0.00"]),
+        (("0.1", "0.1", "0.05"), None),
+        (("0.1", "", "0"), None),
+    ],
+)
+def test_percentages_that_a_spreadsheet_keeps_as_fractions_are_refused(written: tuple[str, ...], expected: object):
+    """10 % of a cell with that format is 0.1: as a tolerance of 0.1 % it accused every carrier."""
+    parsed = reference("contracts", CONTRACTS.format(*written))
+    if expected is None:
+        assert set(reasons(parsed)) == {(2, "ambiguous_number")}
+        assert parsed.rejected["reason"].str.contains("write ten per cent as 10").all()
+    else:
+        names = ["trip_tolerance_pct", "day_tolerance_pct", "cycle_tolerance_pct"]
+        assert parsed.rows.loc[0, names].tolist() == [Decimal(text) for text in expected]
+
+
+def test_a_code_with_an_apostrophe_before_it_is_the_code():
+    parsed = reference("devices", "device_id,plate,valid_from,valid_to\n'351234567890123,KPU9A36,2025-01-01,\n")
+    assert parsed.rows["device_id"].tolist() == ["351234567890123"]
 
 
 def test_three_decimals_of_money_are_ambiguous_in_a_comma_file_too_and_those_of_a_rate_are_not():
