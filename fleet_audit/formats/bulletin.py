@@ -109,16 +109,26 @@ def parse_bulletin(sha256: str, file_name: str, content: bytes, today: dt.date, 
 
 
 def _are_totals(runs: pd.DataFrame) -> pd.Series:
-    """Whether each run is the total of its vehicle's others of that DATA, by its times or its readings.
+    """Whether each run is the total of its vehicle's others of that DATA, or of the file, by its times or its readings.
 
     One with a NUMERO ATA of its own is a claim: D01 and D02 judge it.
     """
+    is_numbered = runs["bulletin_number"].str.contains("[0-9]").fillna(False).to_numpy(dtype=bool)
+    is_of_day = _are_sums(runs, [runs["plate"], runs["declared_date"]]) & ~is_numbered
+    single = runs[~is_of_day]
+    is_of_file = _are_sums(single, [single["plate"]]) | totals.are_sums_of_several_days(
+        [single["plate"]], single["departed_local"], single["arrived_local"], single["declared_km"], 0.0
+    )
+    is_total = pd.Series(is_of_day, index=runs.index)
+    is_total[~is_of_day] = is_of_file & ~is_numbered[~is_of_day]
+    return is_total
+
+
+def _are_sums(runs: pd.DataFrame, keys: list[pd.Series]) -> np.ndarray:
     times = runs["departed_local"].astype("int64"), runs["arrived_local"].astype("int64")
     readings = runs["odometer_start_km"], runs["odometer_end_km"]
-    keys = [runs["plate"], runs["declared_date"]]
-    is_sum = [totals.are_sums(keys, ends, runs["declared_km"], 0.0) for ends in (times, readings)]
-    is_numbered = runs["bulletin_number"].str.contains("[0-9]").fillna(False).to_numpy(dtype=bool)
-    return pd.Series((is_sum[0] | is_sum[1]) & ~is_numbered, index=runs.index)
+    by_times, by_readings = (totals.are_sums(keys, ends, runs["declared_km"], 0.0) for ends in (times, readings))
+    return by_times | by_readings
 
 
 def bulletin_days(content: bytes, today: dt.date, limits: Limits) -> NamedDays:

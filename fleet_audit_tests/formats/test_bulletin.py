@@ -357,7 +357,10 @@ def test_one_month_beyond_twelve_beside_days_that_are_day_first_costs_its_row_al
         ({"c0": "7003"}, False),  # a claim of its own
         ({"c14": "61"}, False),
         ({"c1": "LRC4A69"}, False),
-        ({"c3": "11/06/2025"}, False),
+        ({"c3": "11/06/2025"}, True),  # by its readings: of the whole file, under its last day
+        ({"c3": "11/06/2025", "c8": "0", "c13": "0"}, True),  # by the clocks of the first departure and last arrival
+        ({"c3": "11/06/2025", "c8": "0", "c13": "0", "c12": "20:30"}, False),
+        ({"c3": "11/06/2025", "c0": "7003"}, False),
     ],
 )
 def test_a_row_with_the_sum_of_a_vehicles_runs_is_their_total_and_no_run(cells: dict[str, str], is_total: bool):

@@ -11,6 +11,8 @@ import pandas as pd
 from fleet_audit.formats.quarantine import Quarantine
 
 _YEAR = pd.Timedelta(days=366)  # CONTRACTS 1.1: a date more than a year from the file's period is refused
+# From a period that the file itself states: a movement may be under way at its start, and its clock in another zone.
+_STATED = pd.Timedelta(days=2)
 
 
 def refuse_outside_period(
@@ -21,7 +23,10 @@ def refuse_outside_period(
     first: pd.Series | None = None,
     last: pd.Series | None = None,
 ) -> None:
-    """Rejects the rows whose day lies more than a year before or after the file's period.
+    """Rejects rows whose day lies more than a year from the file's days, or two days from the period that it states.
+
+    In a report of 10 to 12 June whose rows wrote the month first, 06/10/2025 was a day of October: the movements of
+    June were missing, and in October they would have been paid.
 
     Args:
         quarantine: takes the rejected rows.
@@ -33,18 +38,20 @@ def refuse_outside_period(
     dense_first, dense_last = _densest_year(day)
     starts = pd.Series(dense_first, index=day.index) if first is None else first.fillna(dense_first)
     ends = pd.Series(dense_last, index=day.index) if last is None else last.fillna(dense_last)
-    is_outside = ((day < starts - _YEAR) | (day > ends + _YEAR)).fillna(False)
+    slack = pd.Series(_YEAR, index=day.index)
+    if first is not None and last is not None:
+        slack[(first.notna() & last.notna()).to_numpy()] = _STATED
+    is_outside = ((day < starts - slack) | (day > ends + slack)).fillna(False)
     if not is_outside.any():
         return
     spoken = starts.dt.strftime("%d/%m/%Y") + " to " + ends.dt.strftime("%d/%m/%Y")
+    distance = slack.map({_YEAR: "more than a year from the other dates", _STATED: "outside of the period"})
     quarantine.refuse_value(
         is_outside,
         "outside_period",
         label,
         text,
-        "more than a year from the other dates of the file ("
-        + spoken
-        + "); correct the date or send it in its own file",
+        distance + " of the file (" + spoken + "); correct the date or send it in its own file",
     )
 
 

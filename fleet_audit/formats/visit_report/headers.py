@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from fleet_audit.formats.table.spelling import header_name
+from fleet_audit.logic.primitives.identity import fold
 
 LABELS = {
     "descricao do ativo": "asset_description",
@@ -38,6 +39,10 @@ _SYNONYMS = {
     "stopped": ("Tempo parado",),
 }
 _UNIT = re.compile(r"\([^)]*\)|[.]")
+# Units in brackets that a column is read in; in another one it is another column: distances under `distância (mi)` were
+# paid as kilometres. A time may be written in any form.
+_UNITS = {"km": ("km", "kms", "quilometros"), "max_speed": ("km/h", "kmh", "km / h", "km")}
+_BRACKETED = re.compile(r"\(([^)]*)\)")
 
 
 def _without_unit(header: str) -> str:
@@ -52,13 +57,18 @@ VOCABULARY = {*LABELS, *(header_name(header) for header in HEADERS.values())}
 
 
 def columns_of(header: list[str]) -> dict[str, int]:
-    """Position of each column of HEADERS in a header row; units in brackets and dots are ignored."""
+    """Position of each column of HEADERS in a header row; dots are ignored, and a distance in another unit than km."""
     found: dict[str, int] = {}
     for position, cell in enumerate(header):
         name = _COLUMNS.get(_without_unit(cell))
-        if name:
+        if name and not _is_in_another_unit(name, cell):
             found.setdefault(name, position)
     return found
+
+
+def _is_in_another_unit(name: str, cell: str) -> bool:
+    unit = _BRACKETED.search(cell)
+    return unit is not None and name in _UNITS and fold(unit[1]) not in _UNITS[name]
 
 
 def spelling_warnings(header: list[str]) -> list[str]:

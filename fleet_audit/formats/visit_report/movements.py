@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 
+import numpy as np
 import pandas as pd
 
 from fleet_audit.formats import drivers, numbers, values
@@ -27,6 +28,9 @@ _NOT_THERE = ["-", "--", "n/a", "n/d", "N/A", "N/D"]  # how exporters print an e
 _KM = pandas_dtype(PARSED_VISIT_LEGS.column("reported_km"))
 _FASTEST_KMH = DEFAULT_PARAMETERS.impossible_kmh  # a file is read before the parameters of its days are known
 _CLOCKS_H = 5 / 60  # times may be written in whole minutes
+_FASTEST_MEAN_KMH = DEFAULT_PARAMETERS.mean_speed_kmh
+_LONGEST_EXCHANGED_S = 8 * 3600  # a night's movement from 18:00 to 06:00 drives 12 h, and so does its way back
+_FEWEST_ROWS = 3  # that show which of two columns has the decimals
 # Column of a movement by its column of HEADERS: no kilometre is paid by these, so the movement is not refused
 # for an illegible one (a next departure written 23:40:00 cost 24 km).
 _AUXILIARY = {
@@ -128,6 +132,7 @@ def _legs(
     device = of_vehicle["device_id"]
     lasting_s = (arrived - departed).where(arrived >= departed, arrived - departed + 86_400)
     auxiliary = _auxiliary(texts, serials_from, is_month_first=is_month_first)
+    _refuse_exchanged_times(texts, departed - arrived, auxiliary["driving"], quarantine)
     return pd.DataFrame(
         {
             "departed_local": values.clock(day, departed),
@@ -138,7 +143,7 @@ def _legs(
             "garage_name": values.nullable(of_vehicle["garage_name"]),
             "origin_address": values.nullable(texts["origin_address"]),
             "destination_address": values.nullable(texts["destination_address"]),
-            "reported_km": _km(texts["km"], lasting_s, auxiliary["driving"], quarantine),
+            "reported_km": _km(texts, lasting_s, auxiliary, quarantine),
             **{_AUXILIARY[name]: column for name, column in auxiliary.items()},
         }
     )
@@ -154,34 +159,73 @@ def _refuse_misfits(texts: pd.DataFrame, quarantine: Quarantine) -> None:
     )
 
 
+def _refuse_exchanged_times(
+    texts: pd.DataFrame, back_s: pd.Series, driving_s: pd.Series, quarantine: Quarantine
+) -> None:
+    """An arrival before the departure by exactly the driving time: their headers are exchanged.
+
+    Read as written, a movement of 24 min lasted until the next day, over all others (T01, critical).
+    """
+    is_back = back_s.between(1, _LONGEST_EXCHANGED_S).fillna(False).to_numpy(dtype=bool)
+    is_exchanged = is_back & (back_s - driving_s).abs().le(1).fillna(False).to_numpy(dtype=bool)
+    problem = f"before {HEADERS['departed_time']} by just the driving time: the two columns are exchanged"
+    quarantine.refuse_value(is_exchanged, "bad_time", HEADERS["arrived_time"], texts["arrived_time"], problem)
+
+
 def _filled(text: pd.Series) -> pd.Series:
     return text.mask(text.isin(_NOT_THERE), "")
 
 
 def _are_totals(legs: pd.DataFrame) -> pd.Series:
-    """Whether each movement is the total of its vehicle's others of that day."""
+    """Whether each movement is the total of its vehicle's others of that day, or of the block."""
+    rounding_km = float(contradictions.ROUNDING_KM)
     times = legs["departed_local"].astype("int64"), legs["arrived_local"].astype("int64")
     keys = [legs["block"], legs["departed_local"].dt.normalize()]
-    is_total = totals.are_sums(keys, times, legs["reported_km"], float(contradictions.ROUNDING_KM))
-    return pd.Series(is_total, index=legs.index)
+    is_total = pd.Series(totals.are_sums(keys, times, legs["reported_km"], rounding_km), index=legs.index)
+    single = legs[~is_total]
+    is_total[~is_total] = totals.are_sums_of_several_days(
+        [single["block"]], single["departed_local"], single["arrived_local"], single["reported_km"], rounding_km
+    )
+    return is_total
 
 
-def _km(text: pd.Series, lasting_s: pd.Series, driving_s: pd.Series, quarantine: Quarantine) -> pd.Series:
+def _km(
+    texts: pd.DataFrame, lasting_s: pd.Series, auxiliary: dict[str, pd.Series], quarantine: Quarantine
+) -> pd.Series:
     """The distance, which may be empty, but not illegible, negative, or longer than any vehicle drives in its time.
 
     A report in metres, 28200 for 28.2 km in 28 min, was paid: R$ 1.6 million a day for two buses.
     """
-    text, label = _filled(text), HEADERS["km"]
+    text, label = _filled(texts["km"]), HEADERS["km"]
     found = numbers.plain_numbers(text, numbers.TWO_DECIMALS)
     parsed = numbers.decimals(found.plain, _KM)
     quarantine.refuse_ambiguous(label, text, found.is_ambiguous)
     quarantine.refuse_negative(label, text, parsed)
     quarantine.refuse_illegible("bad_number", label, text.mask(found.is_ambiguous, ""), parsed, "a number")
-    hours = pd.concat([lasting_s.astype("float64"), driving_s.astype("float64")], axis=1).max(axis=1) / 3600
+    hours = pd.concat([lasting_s.astype("float64"), auxiliary["driving"].astype("float64")], axis=1).max(axis=1) / 3600
     is_too_far = parsed.astype("float64") > _FASTEST_KMH * (hours + _CLOCKS_H)
     problem = "more km than any vehicle drives in the time of the movement (metres, or a lost comma)"
     quarantine.refuse_value(is_too_far.to_numpy(dtype=bool), "out_of_range", label, text, problem)
+    is_speed = _are_speeds(parsed.astype("float64"), hours, auxiliary["max_speed"], texts) & ~is_too_far.to_numpy()
+    problem = f"faster than its own {HEADERS['max_speed']}, or without the decimals that stand there: exchanged columns"
+    quarantine.refuse_value(is_speed, "out_of_range", label, text, problem)
     return parsed
+
+
+def _are_speeds(km: pd.Series, hours: pd.Series, max_speed: pd.Series, texts: pd.DataFrame) -> np.ndarray:
+    """Which distances stand in the column of the highest speeds, and those in theirs.
+
+    A movement is faster on average than at its fastest, and than any bus; or the speeds of a report have decimals and
+    its distances have none. Read as written, 71 km/h over 24.5 km were paid as 71 km, three times too much.
+    """
+    mean_kmh = km / hours.where(hours > 0)
+    is_faster = (mean_kmh > _FASTEST_MEAN_KMH) & max_speed.gt(0) & (mean_kmh > max_speed)
+    driven, fastest = _filled(texts["km"]), _filled(texts["max_speed"])
+    has_decimals = numbers.matches(fastest, r"^[0-9]+[.,][0-9]{1,2}$")
+    is_whole = numbers.matches(driven, r"^[0-9]+$") | driven.eq("").to_numpy()
+    are_exchanged = is_whole.all() and has_decimals.sum() >= max(_FEWEST_ROWS, len(texts) / 2)
+    found: np.ndarray = is_faster.to_numpy(dtype=bool) | (km.gt(0).to_numpy(dtype=bool) & are_exchanged)
+    return found
 
 
 def _auxiliary(texts: pd.DataFrame, serials_from: str | None, *, is_month_first: bool) -> dict[str, pd.Series]:

@@ -11,6 +11,8 @@ from fleet_audit.formats.parsed import RejectedFile
 from fleet_audit.logic.primitives.identity import driver_pseudonym
 from fleet_audit_tests.formats.samples import KEY, REAL_DAY, VISIT, read, reasons, workbook
 
+BLOCK = ["Descrição do ativo,,A", "Número de registro,,KPU9A36", "ID do ativo,,23"]
+
 
 def visit(*replacements: tuple[str, str]) -> bytes:
     text = VISIT
@@ -200,8 +202,54 @@ def test_real_report():
 )
 def test_km_that_no_vehicle_drives_in_the_time_of_the_movement_are_refused(km: str, is_refused: bool):
     """A report in metres was paid as kilometres."""
-    parsed = read("visit_report", visit(('"30,20",79', f'"{km}",79')))
+    parsed = read("visit_report", visit(('"30,20",79', f'"{km}",170')))
     assert reasons(parsed) == ([(11, "out_of_range")] if is_refused else [])
+
+
+@pytest.mark.parametrize(
+    ("km", "max_speed", "is_refused"),
+    [("120,00", "79", True), ("120,00", "0", False), ("120,00", "", False), ("110,00", "79", False)],
+    ids=["faster than at its fastest", "no sensor", "not reported", "a bus may be as fast, its sensor in knots"],
+)
+def test_km_driven_faster_than_the_movements_own_highest_speed_are_refused(km: str, max_speed: str, is_refused: bool):
+    """Where the headers of distance and highest speed were exchanged, 71 km/h were paid as 71 km."""
+    parsed = read("visit_report", visit(('"30,20",79', f'"{km}",{max_speed}')))
+    assert reasons(parsed) == ([(11, "out_of_range")] if is_refused else [])
+
+
+def test_distances_without_decimals_beside_highest_speeds_with_them_are_exchanged_columns():
+    header = "Data de saída,Horário de saída,{},{},Hora de chegada"
+    rows = [f'10/06/2025,{hour:02d}:00:00,71,"24,{hour:02d}",{hour + 1:02d}:05:00' for hour in (5, 8, 11)]
+    columns = ("distância (km)", "Vel max (Km/h)")
+    for names, refused in ((columns, 3), (columns[::-1], 0)):
+        parsed = read("visit_report", "\n".join([*BLOCK, header.format(*names), *rows]).encode())
+        assert [reason for _, reason in reasons(parsed)] == ["out_of_range"] * refused
+
+
+@pytest.mark.parametrize("unit", ["mi", "m", "milhas"])
+def test_a_distance_in_another_unit_is_not_the_column_of_kilometres(unit: str):
+    """Miles under `distância (mi)` were paid as kilometres, 38 % too few."""
+    with pytest.raises(RejectedFile, match="distância"):
+        read("visit_report", visit(("distância (km)", f"distância ({unit})")))
+
+
+@pytest.mark.parametrize(
+    ("day", "is_refused"), [("06/01/2025", True), ("10/05/2025", True), ("11/06/2025", False), ("09/06/2025", False)]
+)
+def test_a_movement_outside_of_the_period_that_the_report_states_is_refused(day: str, is_refused: bool):
+    """A report of June whose rows write the month first was filed under another month."""
+    parsed = read("visit_report", visit(("10/06/2025,João", f"{day},João")))
+    assert reasons(parsed) == ([(11, "outside_period")] if is_refused else [])
+
+
+def test_the_total_of_several_days_without_its_label_is_no_movement():
+    """It hid a movement and accused the carrier of two trips at once (T01)."""
+    header = "Data de saída,Horário de saída,distância (km),Hora de chegada"
+    rows = [f'{day}/06/2025,06:00:00,"{km}",07:00:00' for day, km in ((10, "30,00"), (11, "31,50"))]
+    for km, arrival, expected in (("61,50", "07:00:00", 2), ("62,50", "07:00:00", 3), ("61,50", "07:20:00", 3)):
+        total = f'10/06/2025,06:00:00,"{km}",{arrival}'
+        parsed = read("visit_report", "\n".join([*BLOCK, header, *rows, total]).encode())
+        assert len(parsed.rows) == expected
 
 
 @pytest.mark.parametrize(
@@ -220,3 +268,14 @@ def test_the_total_of_a_vehicles_movements_without_its_label_is_no_movement(tota
     assert parsed.rows_duplicate == 3 - len(rows)
     assert ("total_km_mismatch" in set(parsed.notes["note_code"])) is (len(rows) == 3)
     assert any("line 13: totals" in text for text in parsed.warnings) is (len(rows) == 2)
+
+
+def test_an_arrival_before_the_departure_by_just_the_driving_time_is_an_exchanged_column():
+    """Read as the next day's, each movement lay over all others (T01, critical)."""
+    header = "Data de saída,Hora de chegada,Tempo de Condução,distância (km),Horário de saída"
+    rows = ['10/06/2025,06:00:00,00:24:10,"20,00",06:24:10', '10/06/2025,23:50:00,00:24:10,"20,00",00:14:10']
+    parsed = read("visit_report", "\n".join([*BLOCK, header, *rows]).encode())
+    assert reasons(parsed) == [(5, "bad_time")]
+    right = header.replace("Hora de chegada", "*").replace("Horário de saída", "Hora de chegada")
+    parsed = read("visit_report", "\n".join([*BLOCK, right.replace("*", "Horário de saída"), *rows]).encode())
+    assert len(parsed.rows) == 2
