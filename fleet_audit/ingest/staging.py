@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, cached_property, lru_cache
 
+import numpy as np
 import pandas as pd
 
 from fleet_audit.formats.adapter import CONTRACT, Adapter
@@ -20,13 +21,13 @@ from fleet_audit.ingest.api.staged_positions import StagedPositions, StagePositi
 from fleet_audit.ingest.driver_names import remember_drivers
 from fleet_audit.ingest.files import parsed_path
 from fleet_audit.ingest.late_positions import record_hours
-from fleet_audit.ingest.versions import first_of_each, rows_in_force
+from fleet_audit.ingest.versions import first_of_each, respelled_runs, rows_in_force
 from fleet_audit.logic.primitives.cycles import as_days, dates
 from fleet_audit.logic.primitives.identity import fold, stable_ids
 from fleet_audit.logic.primitives.wall_clock import local_days, to_utc
 from fleet_audit.logic.reference.plate_forms import registered_forms, to_registered
 from fleet_audit.logic.reference.validity import valid_on, vehicle_zones
-from fleet_audit.logic.trips.reported.movements import counted_movements
+from fleet_audit.logic.trips.reported.movements import copied_movements, counted_movements
 from fleet_audit.schema.derive import conform, empty_frame
 from fleet_audit.schema.facts import REJECTED_ROWS, STAGE_COUNTS
 from fleet_audit.schema.lake import (
@@ -89,7 +90,10 @@ class Stage:
         days = [day + offset for offset in (-MARGIN, _NONE, MARGIN)]
         rows = self._in_force(parsed, files, "plate", dates(as_days(parsed["departed_local"])), days)
         is_of_day = (rows["date"] == day).to_numpy(bool)
-        unique = rows[counted_movements(rows) & is_of_day]
+        is_copy = copied_movements(rows)
+        is_counted = np.zeros(len(rows), dtype=bool)
+        is_counted[~is_copy] = counted_movements(rows[~is_copy])
+        unique = rows[is_counted & is_of_day]
         zones = self._zones(unique["plate"], day)
         self._count(day, "visit_legs", int(is_of_day.sum()), len(unique), read_at)
         return conform(
@@ -108,13 +112,14 @@ class Stage:
         parsed = self._read(PARSED_DECLARED_RUNS, files)
         rows = self._in_force(parsed, files, "plate", parsed["declared_date"], [day])
         unique = first_of_each(rows, ["declared_run_id"])
+        unique = unique.assign(carrier_code=self._carrier_codes(unique["carrier_code"]))
+        unique = unique[~respelled_runs(unique)]
         zones = self._zones(unique["plate"], day)
         self._count(day, "declared_runs", len(rows), len(unique), read_at)
         return conform(
             unique.assign(
                 started_at=to_utc(unique["departed_local"], zones),
                 ended_at=to_utc(unique["arrived_local"], zones),
-                carrier_code=self._carrier_codes(unique["carrier_code"]),
             ),
             STAGING_DECLARED_RUNS,
         )

@@ -14,6 +14,9 @@ from fleet_audit.logic.primitives.compiled import njit
 SAME_MOVEMENT_PCT = 50
 # Exports round clocks to the minute, and typed cells lose a second: a shorter difference is not significant.
 CLOCK_TOLERANCE_S = 60
+FEWEST_COPIES = 3  # movements of one report that another has at another time
+_ZONE_STEP_S = 1800  # zones of the earth differ by half hours
+_MOST_APART_S = 14 * 3600
 KM_ROUNDING = 0.01  # km per movement: reports print two decimals
 
 
@@ -46,6 +49,56 @@ def counted_movements(rows: pd.DataFrame) -> np.ndarray:
     facts = facts.assign(is_without_km=facts["reported_km"].isna())
     counted[shared] = _counted_of_groups(facts)
     return counted
+
+
+def copied_movements(rows: pd.DataFrame) -> np.ndarray:
+    """Which rows another file, that arrived earlier, reports whole half hours apart: an export in another time zone.
+
+    Two files report a vehicle over the same hours, and at least `FEWEST_COPIES` and half of the later file's movements
+    have one there with the same km, length and addresses at one and the same distance, and none at their own time. Two
+    reports an hour apart were paid as 353 km for 192.
+
+    Args:
+        rows: as for `counted_movements`, with origin_address and destination_address.
+    """
+    facts = pd.DataFrame(
+        {
+            "plate": rows["plate"].astype(object).to_numpy(),
+            "file": pd.factorize(rows["file_sha256"])[0],
+            "at": np.arange(len(rows)),
+            "start": _seconds(rows["departed_local"]),
+            "length": _seconds(rows["arrived_local"]) - _seconds(rows["departed_local"]),
+            "km": rows["reported_km"].astype("float64").to_numpy(),
+            "origin": rows["origin_address"].astype(object).fillna("").to_numpy(),
+            "destination": rows["destination_address"].astype(object).fillna("").to_numpy(),
+            "rank": rows.groupby(["received_at", "file_name"], sort=True).ngroup().to_numpy(),
+        }
+    )
+    if facts["file"].nunique() < 2:
+        return np.zeros(len(rows), dtype=bool)
+    same = ["plate", "km", "length", "origin", "destination"]
+    pairs = facts[facts["km"] > 0].merge(facts, on=same, suffixes=("", "_first"))
+    pairs = pairs[(pairs["file"] != pairs["file_first"]) & (pairs["rank"] > pairs["rank_first"])]
+    pairs["apart"] = pairs["start"] - pairs["start_first"]
+    is_on_time = pairs.loc[pairs["apart"].abs() < CLOCK_TOLERANCE_S, "at"]
+    is_apart = (pairs["apart"] % _ZONE_STEP_S == 0) & pairs["apart"].abs().between(_ZONE_STEP_S, _MOST_APART_S)
+    pairs = pairs[is_apart & ~pairs["at"].isin(is_on_time)]
+    keys = ["plate", "file", "file_first", "apart"]
+    copies = pairs.groupby(keys)["at"].nunique().rename("copies").reset_index()
+    spans = (
+        facts.assign(end=facts["start"] + facts["length"])
+        .groupby(["plate", "file"])
+        .agg(first=("start", "min"), last=("end", "max"), movements=("at", "size"))
+    )
+    later = spans.reindex(pd.MultiIndex.from_frame(copies[["plate", "file"]])).reset_index(drop=True)
+    first = spans.reindex(pd.MultiIndex.from_frame(copies[["plate", "file_first"]])).reset_index(drop=True)
+    shared = np.minimum(later["last"], first["last"]) - np.maximum(later["first"], first["first"])
+    shorter = np.minimum(later["last"] - later["first"], first["last"] - first["first"])
+    is_enough = (copies["copies"] >= FEWEST_COPIES) & (2 * copies["copies"] >= later["movements"])
+    found = copies[is_enough & (2 * shared >= shorter)]
+    is_copy = np.zeros(len(rows), dtype=bool)
+    is_copy[pairs.merge(found[keys], on=keys)["at"].to_numpy()] = True
+    return is_copy
 
 
 def _counted_of_groups(facts: pd.DataFrame) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fleet_audit.logic.trips.reported.movements import counted_movements
+from fleet_audit.logic.trips.reported.movements import copied_movements, counted_movements
 
 PLATE, OTHER = "AAA1A11", "BBB2B22"
 ORDER = {"first": 0, "second": 1, "third": 2}  # files by arrival
@@ -172,3 +172,49 @@ def test_a_hostile_report_of_movements_that_all_overlap_ends():
 
 def test_no_movements_are_no_movements():
     assert counted_movements(_movements()).tolist() == []
+
+
+def _of_files(*movements: tuple[str, str, float]) -> pd.DataFrame:
+    """Movements (file, departure, km) of 25 min 10 s each, between two addresses."""
+    rows = [
+        (name, departed, f"{pd.Timestamp(f'2025-06-10 {departed}') + pd.Timedelta('25min10s'):%H:%M:%S}", km)
+        for name, departed, km in movements
+    ]
+    return _movements(*rows).assign(origin_address="Garagem", destination_address=None)
+
+
+DRIVEN = (("first", "05:10:07", 24.1), ("first", "07:12:00", 17.5), ("first", "15:31:44", 15.9))
+
+
+def _an_hour_later(file_name: str = "second") -> list[tuple[str, str, float]]:
+    return [(file_name, f"{int(at[:2]) + 1:02d}{at[2:]}", km) for _, at, km in DRIVEN]
+
+
+def test_movements_that_another_report_has_whole_hours_apart_are_its_copies():
+    rows = _of_files(*DRIVEN, *_an_hour_later(), ("second", "20:00:00", 9.0))
+    assert rows.loc[copied_movements(rows), "departed_local"].dt.hour.tolist() == [6, 8, 16]
+    assert set(rows.loc[copied_movements(rows), "file_name"]) == {"second"}
+    order = np.random.default_rng(1).permutation(len(rows))
+    assert (copied_movements(rows)[order] == copied_movements(rows.iloc[order])).all()
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        _an_hour_later()[:2],  # too few
+        [(name, at, km + 0.1) for name, at, km in _an_hour_later()],
+        [(name, at[:-2] + "33", km) for name, at, km in _an_hour_later()],  # not whole hours
+        [("second", at, km) for _, at, km in DRIVEN],
+    ],
+    ids=["two", "other km", "other seconds", "the same times"],
+)
+def test_other_movements_are_no_copies(other: list[tuple[str, str, float]]):
+    rows = _of_files(*DRIVEN, *other)
+    assert not copied_movements(rows).any()
+
+
+def test_a_shuttle_of_the_afternoon_is_no_copy_of_that_of_the_morning():
+    morning = [("first", f"{hour:02d}:00:00", 10.0) for hour in (5, 6, 7, 8)]
+    afternoon = [("second", f"{hour:02d}:00:00", 10.0) for hour in (13, 14, 15, 16)]
+    assert not copied_movements(_of_files(*morning, *afternoon)).any()
+    assert not copied_movements(_of_files(*morning, *[("first", *row[1:]) for row in afternoon])).any()
