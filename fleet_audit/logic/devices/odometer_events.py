@@ -20,6 +20,9 @@ from fleet_audit.logic.trips.vehicle_days import VehicleDays
 
 FALL, RESET, JUMP, FROZEN, PARKED = range(5)
 KINDS = ("fall", "reset", "jump", "frozen", "parked")
+ERRATIC_FALLS = 20  # of a window: an odometer that is turned back falls once or twice
+_MILE_KM = 1.609344
+_LEAST_UNIT_KM = 1000.0  # below it a fall of a few km may look like another unit by chance
 _ROAD_FACTOR = 1.5  # kilometres of road for one of a straight line; a fix 3 km astray explains no jump of 500 km
 
 
@@ -41,8 +44,10 @@ def odometer_events(
         parameters: fall_km, frozen_km, parked_count_km, parked_radius_m, reset_below_km, impossible_kmh,
             odometer_slack_km, those of segmentation.
     """
-    faults = _events(tracks, *_faults(tracks, parameters))
-    lasting = _events(points.tracks, *_lasting(points, parameters))
+    erratic = erratic_tracks(tracks, parameters)
+    faults = _events(tracks, *_of_odometers(tracks, erratic, _faults(tracks, parameters)))
+    lasting = _lasting(points, parameters)
+    lasting = _events(points.tracks, *_of_odometers(points.tracks, erratic_tracks(points.tracks, parameters), lasting))
     events = pd.concat([faults, lasting], ignore_index=True)
     events["local_day"] = days.of(events["plate"], events["ended_at"], events["timezone"])
     return events.assign(operational_date=dates(_days(events, trips)))
@@ -86,6 +91,23 @@ def _days(events: pd.DataFrame, trips: pd.DataFrame) -> np.ndarray:
     return found
 
 
+def erratic_tracks(tracks: Tracks, parameters: ParameterSet) -> np.ndarray:
+    """Numbers of the tracks whose readings fall by more than fall_km `ERRATIC_FALLS` times or more in the window.
+
+    What they send is no odometer: a speed in its column accused a bus of an odometer turned back and put on (O01, O02).
+    """
+    at = np.flatnonzero(~np.isnan(tracks.odometer_km))
+    owner = tracks.track_of(at)
+    is_fall = (np.diff(tracks.odometer_km[at]) < -parameters.fall_km) & (owner[1:] == owner[:-1])
+    return np.flatnonzero(np.bincount(owner[1:][is_fall], minlength=len(tracks.index)) >= ERRATIC_FALLS)
+
+
+def _of_odometers(tracks: Tracks, erratic: np.ndarray, events: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
+    """The events (kind, first, …) of tracks that are not `erratic`."""
+    kept = ~np.isin(tracks.track_of(events[1]), erratic)
+    return tuple(values[kept] for values in events)
+
+
 def _faults(tracks: Tracks, parameters: ParameterSet) -> tuple[np.ndarray, ...]:
     kind, first, last, is_lone = find_faults(
         tracks.seconds,
@@ -116,6 +138,15 @@ def _lasting(points: Points, parameters: ParameterSet) -> tuple[np.ndarray, ...]
     return kind, first, last, path, np.zeros(len(kind), dtype=bool)
 
 
+@njit(cache=True, inline="always")
+def is_mile_change(before_km, reading_km, most_km):  # type: ignore[no-untyped-def]
+    """Whether a reading continues the one before it by at most `most_km` when one of the two is in miles."""
+    if before_km < _LEAST_UNIT_KM or reading_km < _LEAST_UNIT_KM:
+        return False
+    to_miles, to_km = reading_km * _MILE_KM - before_km, reading_km - before_km * _MILE_KM
+    return -2.0 <= to_miles <= most_km + 2.0 or -2.0 <= to_km <= most_km + 2.0
+
+
 @njit(cache=True)
 def find_faults(  # type: ignore[no-untyped-def]
     seconds, odometer, offsets, counting_step_km, fall_km, reset_below_km, impossible_kmh, slack_km
@@ -123,7 +154,8 @@ def find_faults(  # type: ignore[no-untyped-def]
     """Falls, resets and jumps from one reading to the next: kind, the two points, whether the reading was a lone one.
 
     A lone reading is wrong: the next one continues from the one before it. The way back is not an event. An odometer
-    that counts in steps shows a whole one at once, whenever the last metre of it is driven.
+    that counts in steps shows a whole one at once, whenever the last metre of it is driven. A reading that continues
+    the one before it in miles, or in kilometres after miles, is none: a device set to miles at noon fell by 38 %.
     """
     size = len(seconds)
     kind = np.empty(size, dtype=np.int64)
@@ -139,7 +171,7 @@ def find_faults(  # type: ignore[no-untyped-def]
             if before >= 0:
                 change = odometer[i] - odometer[before]
                 most = impossible_kmh * (seconds[i] - seconds[before]) / 3600 + least_km
-                if change < -fall_km or change > most:
+                if (change < -fall_km or change > most) and not is_mile_change(odometer[before], odometer[i], most):
                     following = i + 1
                     while following < offsets[track + 1] and np.isnan(odometer[following]):
                         following += 1

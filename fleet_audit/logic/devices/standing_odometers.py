@@ -40,6 +40,7 @@ def frozen_and_parked(points: Points, parameters: ParameterSet) -> tuple[tuple[n
         parameters.long_chord_uncertainty_pct / 100,
         parameters.impossible_kmh,
         parameters.odometer_slack_km,
+        parameters.fall_km,
     )
     return frozen, parked
 
@@ -47,7 +48,7 @@ def frozen_and_parked(points: Points, parameters: ParameterSet) -> tuple[tuple[n
 @njit(cache=True)
 def find_parked(  # type: ignore[no-untyped-def]
     seconds, lat, lon, odometer, day, is_cut, offsets, resolution, radius_m, parked_km, gap_note_s, unseen_s,
-    fine_step_s, agree_share, chord_share, impossible_kmh, slack_km,
+    fine_step_s, agree_share, chord_share, impossible_kmh, slack_km, fall_km,
 ):  # fmt: skip
     """Points within `radius_m` of the first of them over which the odometer counts more than `parked_km`: points, km.
 
@@ -99,7 +100,9 @@ def find_parked(  # type: ignore[no-untyped-def]
                     counted += change
                     start = reading if start < 0 else start
                     end = i
-                if -resolution[track] - 1e-6 <= change < 0:  # a flicker, whose way back does not count either
+                # A flicker, whose way back does not count either: readings of two exports of a day, in whole and in
+                # tenths of km, were 5 km that a parked bus counted.
+                if -max(resolution[track], fall_km) - 1e-6 <= change < 0:
                     continue
             reading = i
     return first[:count], last[:count], path[:count]

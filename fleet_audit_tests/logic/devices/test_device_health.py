@@ -461,3 +461,69 @@ def test_a_device_that_drives_while_the_vehicle_stands_is_named_for_it():
 def test_a_device_in_miles_disagrees_by_its_unit_alone():
     _, other = beside(factor=0.621371)
     assert other["issues"] == ["odometer_miles"]
+
+
+def driven(positions: pd.DataFrame) -> list[float]:
+    """Kilometres of the trips of the day, to a tenth."""
+    trips = segment_day(positions).trips
+    return [round(float(km), 1) for km in trips.loc[trips["operational_date"] == DAY, "km_measured"]]
+
+
+@pytest.mark.parametrize("hours", [-3, 1, 4])
+def test_positions_that_came_again_under_another_clock_are_driven_once(hours: int):
+    """A file in local time under the mark of UTC, beside the right one, was paid as a second bus: 605 km for 296."""
+    once = working_day().positions()
+    again = once.assign(recorded_at=once["recorded_at"] + pd.Timedelta(hours=hours), file_sha256="other")
+    twice = pd.concat([once, again], ignore_index=True)
+    assert driven(twice) == driven(once)
+    found = examined(twice)
+    assert "positions_twice" in issues(found)
+    assert list(found.events["kind"]) == list(examined(once).events["kind"])
+    assert "positions_twice" not in issues(examined(once))
+
+
+def test_a_vehicle_that_drives_the_same_way_again_an_hour_later_drove_it_twice():
+    """Its odometer counts on: only places may be the same."""
+    bus = Bus("05:00", GARAGE).park(1800)
+    for place in (MILL, GARAGE, MILL, GARAGE):
+        bus.to(place).park(1800)
+    found = examined(bus.positions())
+    assert len(driven(bus.positions())) == 4
+    assert "positions_twice" not in issues(found)
+
+
+def test_an_odometer_that_flickers_counts_nothing_beside_a_parked_bus():
+    """Two exports of a day, in whole and in tenths of km: 5 km that a parked bus seemed to count (O04, critical)."""
+    bus = working_day()
+    for number, record in enumerate(bus.records):
+        record["odometer_km"] += 0.4 * (number % 2)
+    assert "parked" not in list(examined(bus.positions()).events["kind"])
+    off_bus = Bus("05:00", GARAGE).park(7200)
+    for number, record in enumerate(off_bus.records):
+        record["odometer_km"] += 0.05 * number + 0.4 * (number % 2)
+    assert off_bus.records[-1]["odometer_km"] - off_bus.records[0]["odometer_km"] > 3
+    assert "parked" in list(examined(off_bus.positions()).events["kind"])
+
+
+@pytest.mark.parametrize("factor", [0.621371, 1.609344])
+def test_an_odometer_that_is_set_to_miles_at_noon_was_not_turned_back(factor: float):
+    bus = working_day(odometer_km=50_000.0)
+    half = len(bus.records) // 2
+    for record in bus.records[half:]:
+        record["odometer_km"] = round(record["odometer_km"] * factor, 1)
+    assert not {"fall", "jump"} & {*examined(bus.positions()).events["kind"]}
+    turned = working_day(odometer_km=50_000.0)
+    for record in turned.records[half:]:
+        record["odometer_km"] = round(record["odometer_km"] * factor - 60, 1)
+    assert {"fall", "jump"} & {*examined(turned.positions()).events["kind"]}
+
+
+def test_a_speed_in_the_column_of_the_odometer_accuses_nobody():
+    """It was an odometer turned back and put on all day (O01, O02)."""
+    bus = working_day()
+    for number, record in enumerate(bus.records):
+        record["odometer_km"] = record["speed_kmh"] * (1 + number % 3)
+    found = examined(bus.positions())
+    assert not {"fall", "jump", "parked"} & {*found.events["kind"]}
+    assert "odometer_erratic" in issues(found)
+    assert sum(driven(bus.positions())) == pytest.approx(80, abs=1)

@@ -251,7 +251,7 @@ _SENTENCES = {"O01": _fell, "O02": _jumped, "O03": _stood, "O04": _counted_alone
 RULES = (
     Rule(
         "O01",
-        "5",
+        "6",
         "C",
         "Hodômetro recua",
         "A leitura do hodômetro caiu sem que o equipamento fosse reiniciado.",
@@ -264,7 +264,7 @@ RULES = (
     ),
     Rule(
         "O02",
-        "7",
+        "8",
         "H",
         "Hodômetro salta",
         "A leitura do hodômetro aumentou mais do que um veículo percorre no tempo entre duas leituras.",
@@ -293,7 +293,7 @@ RULES = (
     ),
     Rule(
         "O04",
-        "6",
+        "7",
         "C",
         "Hodômetro anda, GPS parado",
         "O hodômetro conta enquanto o rastreador não sai do lugar: ele pode estar fora do veículo.",

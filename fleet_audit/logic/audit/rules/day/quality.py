@@ -125,7 +125,7 @@ RULES = (
     ),
     Rule(
         "Q05",
-        "13",
+        "14",
         "L",
         "Fonte contradiz a si mesma",
         "Uma parte do que foi recebido contradiz outra: totais, aritmética, ou o equipamento a si mesmo.",
