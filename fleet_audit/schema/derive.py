@@ -74,7 +74,8 @@ def empty_frame(table: Table) -> pd.DataFrame:
 @lru_cache
 def _empty_frame(table: Table) -> pd.DataFrame:
     """Made once per table, of which a day has some sixty: 0.2 ms each, and 2.5 ms of newly made columns."""
-    return pd.DataFrame({column.name: _empty_values(pandas_dtype(column)) for column in table.columns}, copy=False)
+    frame = pd.DataFrame({column.name: _empty_values(pandas_dtype(column)) for column in table.columns}, copy=False)
+    return with_plain_labels(frame, tuple(table.column_names))
 
 
 @lru_cache
@@ -95,7 +96,7 @@ def conform(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
     order = _sort_order([pa.array(columns[name], from_pandas=True) for name in table.sort], len(frame))
     if order is not None:
         result = result.take(order.to_numpy())
-    return result.reset_index(drop=True)
+    return with_plain_labels(result.reset_index(drop=True), tuple(table.column_names))
 
 
 def _cast_columns(frame: pd.DataFrame, table: Table) -> dict[str, pd.Series]:
@@ -177,7 +178,24 @@ def from_arrow(data: pa.Table, table: Table) -> pd.DataFrame:
     if data.num_rows == 0:  # its columns may have no chunks, and pandas 3 cannot join two of those
         return empty_frame(table)
     data = data.select(table.column_names).cast(arrow_schema(table))
-    return data.replace_schema_metadata().to_pandas(types_mapper=extension_dtype)
+    frame = data.replace_schema_metadata().to_pandas(types_mapper=extension_dtype)
+    return with_plain_labels(frame, tuple(table.column_names))
+
+
+def with_plain_labels(frame: pd.DataFrame, names: tuple[str, ...]) -> pd.DataFrame:
+    """The same frame, its column labels Python strings of one index per `names` instead of Arrow strings.
+
+    pandas reads a label with each column that it takes from a frame. Of 36,057 elements that a day of twelve vehicles
+    read one by one from Arrow arrays, 21,085 were labels; frames that are made of others keep the kind of their labels,
+    and 8,669 are left.
+    """
+    frame.columns = _plain_labels(names).view()  # a name that a caller gives it stays the caller's
+    return frame
+
+
+@lru_cache
+def _plain_labels(names: tuple[str, ...]) -> pd.Index:
+    return pd.Index(names, dtype=object)
 
 
 def extension_dtype(arrow: pa.DataType) -> pd.api.extensions.ExtensionDtype | None:

@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fleet_audit.schema.derive import extension_dtype
+from fleet_audit.schema.derive import extension_dtype, with_plain_labels
 
 _MAX_DIGITS = 38  # of decimal128
 _NUMERIC_METADATA = b"POSTGRESQL:type"
@@ -31,7 +31,8 @@ def typed_frame(data: pa.Table) -> pd.DataFrame:
     for index, field in enumerate(data.schema):
         if (field.metadata or {}).get(_NUMERIC_METADATA) == b"numeric" and pa.types.is_string(field.type):
             data = data.set_column(index, field.name, _decimals(data.column(index)))
-    return data.to_pandas(types_mapper=extension_dtype, timestamp_as_object=False)
+    frame = data.to_pandas(types_mapper=extension_dtype, timestamp_as_object=False)
+    return with_plain_labels(frame, tuple(data.column_names))
 
 
 def _decimals(texts: pa.ChunkedArray) -> pa.ChunkedArray:

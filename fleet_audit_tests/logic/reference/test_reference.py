@@ -46,9 +46,46 @@ def test_the_view_of_a_day_is_the_caller_s_own_and_that_of_the_tables_as_they_ar
 
 
 def test_a_process_that_sees_a_hundred_days_keeps_the_views_of_few() -> None:
-    known = Reference.of({})
-    for number in range(100):
-        known.vehicles_on(DAY + dt.timedelta(days=number))
-        known.zones(pd.Series([], dtype="str"), DAY + dt.timedelta(days=number))
-    views = [view for of_day in known.__dict__["_views"].values() for view in of_day.values()]
+    days = [DAY + dt.timedelta(days=number) for number in range(100)]
+    of_one_day = [{"plate": f"AAA1A{number:02}", "valid_from": day, "valid_to": day} for number, day in enumerate(days)]
+    known = Reference.of({"vehicles": rows(reference.VEHICLES, *of_one_day)})
+    for row, day in zip(of_one_day, days, strict=True):
+        assert known.vehicles_on(day)["plate"].tolist() == [row["plate"]]
+        known.zones(pd.Series([], dtype="str"), day)
+    views = [view for of_name in known.__dict__["_views"].values() for view in of_name.values()]
     assert 16 <= len(views) <= 24, "a range run of eight days, at most with the neighbours that it reads"
+
+
+def test_days_on_which_the_same_rows_hold_have_one_view_and_a_day_that_differs_its_own() -> None:
+    eleventh = DAY + dt.timedelta(days=1)
+    known = Reference.of(
+        {
+            "units": rows(
+                reference.UNITS,
+                {"unit_code": "UCP", "timezone": "America/Cuiaba"},
+                {"unit_code": "UBA", "timezone": "America/Bahia"},
+            ),
+            "vehicles": rows(
+                reference.VEHICLES,
+                {"plate": "AAA1A11", "unit_code": "UCP", "contract_id": "K1", "valid_to": DAY},
+                {"plate": "AAA1A11", "unit_code": "UBA", "contract_id": "K1", "valid_from": eleventh},
+            ),
+            "contracts": rows(
+                reference.CONTRACTS,
+                {"contract_id": "K1", "carrier_code": "T1", "valid_to": eleventh + dt.timedelta(days=1)},
+            ),
+        }
+    )
+
+    def view(number: int) -> tuple[object, ...]:
+        day = DAY + dt.timedelta(days=number)
+        found = known.vehicles_on(day).iloc[0]
+        contract = None if pd.isna(found["contract_id"]) else found["contract_id"]
+        return found["unit_code"], contract, known.zones(pd.Series(["AAA1A11"], dtype="str"), day).iloc[0]
+
+    assert [view(number) for number in range(-5, 6)] == [
+        *[("UCP", "K1", "America/Cuiaba")] * 6,
+        *[("UBA", "K1", "America/Bahia")] * 2,
+        *[("UBA", None, "America/Bahia")] * 3,
+    ]
+    assert {name: len(views) for name, views in known.__dict__["_views"].items()} == {"vehicles": 3, "zones": 2}

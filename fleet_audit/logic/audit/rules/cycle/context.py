@@ -150,6 +150,8 @@ class AuditCycle(TripAndRunRecords):
     def partly_missing_sources(self, sources: Iterable[str]) -> list[str]:
         """The same of rows that are about some vehicles, which the reasons name."""
         terms = self._refused_terms(sources)
+        if terms.empty:  # of most cycles
+            return []
         plates = terms[terms["plate"] != ""].groupby("reason_pt")["plate"].agg(lambda found: sorted(set(found)))
         return sorted(f"{sentences.named_vehicles(found)}: {reason}" for reason, found in plates.items())
 

@@ -291,6 +291,8 @@ class AuditDay(TripAndRunRecords):
     def partly_missing_sources(self, sources: Iterable[str]) -> list[str]:
         """Reasons for which one of these sources is incomplete on D for one carrier or vehicle, which they name."""
         gaps = self._gaps_of_day(sources)
+        if gaps.empty:  # of most days and rules
+            return []
         carriers = gaps[(gaps["carrier_code"] != "") & (gaps["plate"] == "")]
         plates = gaps[gaps["plate"] != ""].groupby("reason_pt")["plate"].agg(lambda found: sorted(set(found)))
         return sorted(
@@ -324,9 +326,15 @@ class AuditDay(TripAndRunRecords):
         return rows["plate"].map(self.zone).astype("str")
 
     def _gaps_of_day(self, sources: Iterable[str]) -> pd.DataFrame:
+        if self._gaps_of_all_sources.empty:
+            return self._gaps_of_all_sources
         asked = resting_on(sources) - ({"V"} if self.plates_with_positions else set())
-        of_day = self.of_day(self._gaps)
-        return of_day[of_day["source"].isin(asked)]
+        return self._gaps_of_all_sources[self._gaps_of_all_sources["source"].isin(asked)]
+
+    @cached_property
+    def _gaps_of_all_sources(self) -> pd.DataFrame:
+        """The incomplete days that are D."""
+        return self.of_day(self._gaps)
 
     def health_with(self, *issues: str) -> pd.DataFrame:
         """Rows of the devices' health that have any of these issues."""
