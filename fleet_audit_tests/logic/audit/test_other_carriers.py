@@ -18,9 +18,7 @@ from fleet_audit.logic.audit.day import DayInputs, day_context
 from fleet_audit.logic.audit.findings import find, held_runs
 from fleet_audit.logic.audit.incidents.causes import with_roots
 from fleet_audit.logic.audit.incidents.rows import day_incidents
-from fleet_audit.logic.audit.not_tested import rules_not_tested
 from fleet_audit.logic.audit.rules.day.context import AuditDay
-from fleet_audit.logic.audit.rules.registry import CYCLE_RULES
 from fleet_audit.logic.audit.scoring import score
 from fleet_audit.logic.costs.amounts import vehicle_day_amounts
 from fleet_audit.logic.costs.waterfall import CycleFacts, waterfall, waterfall_rows
@@ -38,6 +36,7 @@ from fleet_audit_tests.logic.audit_sample import (
     audit,
     costs_frame,
     devices_of,
+    reasons_not_tested,
     run,
     runs_frame,
     span,
@@ -318,7 +317,7 @@ def test_rules_of_a_cycle_judge_no_carrier_by_the_runs_of_another_and_list_them(
                for day, writer in zip(DAYS, writers, strict=True)]  # fmt: skip
     context = a_cycle(runs=runs, trips=[worked(day) for day in DAYS], matches=matches)
     assert find_in_cycle(context).query("rule_id == 'D03'").empty
-    reasons = rules_not_tested(context, CYCLE_RULES).set_index("rule_id")["reason_pt"]
+    reasons = reasons_not_tested(context, "D03", "V05", "S01")
     assert all("12 atas de transportadora que não é a do veículo" in reasons[rule] for rule in ("D03", "V05", "S01"))
     own = [{**row, "carrier_code": "CONLOG"} for row in matches]
     assert len(find_in_cycle(replace(context, matches=fact_rows(facts.MATCHES, own))).query("rule_id == 'D03'")) == 1

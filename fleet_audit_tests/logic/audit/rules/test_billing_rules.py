@@ -11,9 +11,7 @@ import pandas as pd
 import pytest
 
 from fleet_audit.logic.audit.cycle import find_in_cycle
-from fleet_audit.logic.audit.not_tested import rules_not_tested
 from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
-from fleet_audit.logic.audit.rules.registry import CYCLE_RULES
 from fleet_audit.logic.primitives.cycles import cycle_days, cycle_of
 from fleet_audit.schema import facts, reference
 from fleet_audit_tests.logic.audit.rules.test_cycle import (
@@ -29,7 +27,7 @@ from fleet_audit_tests.logic.audit.rules.test_cycle import (
     untested,
     worked,
 )
-from fleet_audit_tests.logic.audit_sample import OTHER, PLATE, costs_frame, run
+from fleet_audit_tests.logic.audit_sample import OTHER, PLATE, costs_frame, reasons_not_tested, run
 from fleet_audit_tests.logic.frames import rows
 
 WORKED = [worked(day, plate=plate) for day in DAYS[:10] for plate in (PLATE, OTHER)]
@@ -182,18 +180,18 @@ def test_v02_says_which_vehicle_it_could_not_compare(line: dict, status: str) ->
     costs = context.costs.assign(cost_status=status, rate_brl_per_km=rate).to_dict("records")
     context = replace(context, costs=rows(facts.TRIP_COSTS, *costs))
     assert not found(context, "V02")
-    [reason] = rules_not_tested(context, CYCLE_RULES).query("rule_id == 'V02'")["reason_pt"]
+    [reason] = reasons_not_tested(context, "V02").values()
     assert reason.startswith(f"1 de 1 veículo não testado ({PLATE}): cobrado em outra classe")
 
 
 def test_v02_does_not_say_of_a_vehicle_that_it_found_that_it_was_not_tested() -> None:
     context = as_class(billed(rate_brl_per_km="6.10"), billed(rate_brl_per_km=None))
     assert found(context, "V02")
-    assert "V02" not in set(rules_not_tested(context, CYCLE_RULES)["rule_id"])
+    assert "V02" not in reasons_not_tested(context, "V02")
 
 
 def test_v02_is_not_tested_without_an_invoice_of_the_cycle() -> None:
-    assert "V02" in untested(invoiced())
+    assert "V02" in untested(invoiced(), "V02")
 
 
 def test_k01_below_the_sum_is_in_the_carriers_favour():
@@ -216,8 +214,8 @@ def test_k01_a_second_line_with_another_rate_is_a_line_of_its_own():
 
 def test_k01_of_a_line_waits_for_the_whole_cycle_and_for_an_invoice():
     wrong = billed(variable_brl="1519.00")
-    assert "K01" in untested(invoiced())
-    assert "K01" in untested(invoiced(wrong, last=DAYS[20]))
+    assert "K01" in untested(invoiced(), "K01")
+    assert "K01" in untested(invoiced(wrong, last=DAYS[20]), "K01")
     unpriced = invoiced(wrong)
     lacking = unpriced.costs.assign(cost_status="no_tariff", variable_cost_brl=None)
     assert not found(replace(unpriced, costs=rows(facts.TRIP_COSTS, *lacking.to_dict("records"))), "K01")
@@ -378,4 +376,4 @@ def test_d09_finds_a_run_that_is_billed_again_twice(start_km: str | None, number
 
 
 def test_d09_without_the_cycle_before_is_not_tested():
-    assert "D09" in untested(of_two_cycles([], [written("R2", CYCLE.start)]))
+    assert "D09" in untested(of_two_cycles([], [written("R2", CYCLE.start)]), "D09")

@@ -8,9 +8,7 @@ from decimal import Decimal
 import pandas as pd
 import pytest
 
-from fleet_audit.logic.audit.not_tested import rules_not_tested
 from fleet_audit.logic.audit.rules.day.context import AuditDay
-from fleet_audit.logic.audit.rules.registry import DAY_RULES
 from fleet_audit.schema import facts, lake
 from fleet_audit.schema.derive import conform
 from fleet_audit_tests.logic import driving
@@ -22,6 +20,7 @@ from fleet_audit_tests.logic.audit_sample import (
     dwell,
     dwells_frame,
     found,
+    reasons_not_tested,
     run,
     span,
     trip,
@@ -314,7 +313,7 @@ def reason_not_tested(to_km: str, counted: list[dict], **changed: object) -> str
         run("2", "06:00", "07:00", odometer_start_km=to_km, odometer_end_km="176"),
     ]
     context = audit([trip("T2", "06:00", "07:00")], runs, TWO_DAYS, dwells=dwells_frame(*counted), **changed)
-    return rules_not_tested(context, DAY_RULES).set_index("rule_id")["reason_pt"].get("D10", "")
+    return reasons_not_tested(context, "D10").get("D10", "")
 
 
 def test_a_vehicle_whose_reading_is_too_low_is_not_also_listed_as_not_tested() -> None:

@@ -24,7 +24,18 @@ from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
 from fleet_audit.reporting.sections.evidence import evidence_rows
 from fleet_audit.schema import facts, reference
 from fleet_audit.schema.derive import conform, empty_frame
-from fleet_audit_tests.logic.audit_sample import CONTRACTS, OTHER, PLATE, SHIFTS, VEHICLES, at, costs_frame, run, trip
+from fleet_audit_tests.logic.audit_sample import (
+    CONTRACTS,
+    OTHER,
+    PLATE,
+    SHIFTS,
+    VEHICLES,
+    at,
+    costs_frame,
+    reasons_not_tested,
+    run,
+    trip,
+)
 from fleet_audit_tests.logic.frames import rows
 
 CYCLE = cycle_of(dt.date(2025, 6, 10), 16)
@@ -86,8 +97,8 @@ def on_each_day(vehicles: pd.DataFrame, days: Sequence[dt.date] = DAYS) -> pd.Da
     return pd.concat([vehicles.assign(operational_date=day) for day in days], ignore_index=True)
 
 
-def untested(context: AuditCycle) -> set[str]:
-    return set(rules_not_tested(context, CYCLE_RULES)["rule_id"])
+def untested(context: AuditCycle, *rule_ids: str) -> set[str]:
+    return set(reasons_not_tested(context, *rule_ids))
 
 
 def found(context: AuditCycle, rule_id: str) -> list[dict]:
@@ -274,7 +285,7 @@ def test_d03_takes_no_chords_between_rare_positions_for_the_road():
     matches = [declared(day, "30.00", "32.50") for day in DAYS]
     context = a_cycle(trips=[worked(day, **rare) for day in DAYS], matches=matches)
     assert not found(context, "D03")
-    reasons = rules_not_tested(context, CYCLE_RULES).set_index("rule_id")["reason_pt"]
+    reasons = reasons_not_tested(context, "D03")
     assert "as posições são raras demais para medir a estrada" in reasons["D03"]
     assert found(a_cycle(trips=[worked(day, **rare | {"moving_steps": 120}) for day in DAYS], matches=matches), "D03")
 
@@ -302,7 +313,7 @@ def test_d03_accuses_nobody_of_ends_of_runs_that_a_silence_hides() -> None:
 
 
 def reason_of_d03(context: AuditCycle) -> str:
-    return rules_not_tested(context, CYCLE_RULES).set_index("rule_id")["reason_pt"].get("D03", "")
+    return reasons_not_tested(context, "D03").get("D03", "")
 
 
 def test_d03_does_not_test_a_vehicle_with_days_of_an_earlier_release_and_says_so() -> None:
@@ -484,7 +495,7 @@ def test_v03_an_honest_substitution_or_an_unseen_day_is_no_doubt() -> None:
     assert not both_charged({OTHER: working})
     assert not both_charged({}, status="partial")
     assert not both_charged({}, last=DAYS[-2])
-    assert "V03" in untested(a_cycle())  # no reserve is registered
+    assert "V03" in untested(a_cycle(), "V03")  # no reserve is registered
 
 
 @pytest.mark.parametrize("plate", [PLATE, OTHER])
@@ -520,8 +531,7 @@ def test_v03_a_reserve_that_may_have_served_is_not_accused_and_listed() -> None:
 
 def reason(context: AuditCycle, rule_id: str) -> str:
     """Why a rule was not tested, for all or for some vehicles; empty where it was."""
-    listed = rules_not_tested(context, CYCLE_RULES).set_index("rule_id")["reason_pt"]
-    return str(listed.get(rule_id, ""))
+    return reasons_not_tested(context, rule_id).get(rule_id, "")
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,6 @@ from decimal import Decimal
 import pandas as pd
 import pytest
 
-from fleet_audit.logic.audit.not_tested import rules_not_tested
-from fleet_audit.logic.audit.rules.registry import DAY_RULES
 from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
 from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.logic.trips.day_window import build_window
@@ -25,6 +23,7 @@ from fleet_audit_tests.logic.audit_sample import (
     devices_of,
     found,
     measured_leg,
+    reasons_not_tested,
     run,
     span,
     trip,
@@ -168,7 +167,7 @@ def test_g05_is_not_tested_on_trips_computed_before_positions_were_compared() ->
     nothing = {"digests": (None, None)}
     context = audit([*day_of(DAY, "B", **nothing), *day_of(BEFORE, "A", **nothing), *day_of(DAY, "E", plate=OTHER)], [])
     assert not found(context, "G05")
-    [reason] = rules_not_tested(context, DAY_RULES).set_index("rule_id").loc[["G05"], "reason_pt"]
+    [reason] = reasons_not_tested(context, "G05").values()
     assert reason.startswith("1 de 2 veículos não testado (AAA1A11): há viagem sem o resumo das posições em movimento")
 
 
@@ -176,8 +175,8 @@ def test_g05_is_not_tested_on_trips_computed_before_positions_were_compared() ->
 def test_g05_is_not_tested_where_too_few_trips_were_seen_whole(others: int, is_tested: bool) -> None:
     """A trip of which a visit report shows a part has no path; two others that repeat nothing clear the day."""
     joined = trip("J", "18:00", "18:40", "24.00", km_reported=9.0)
-    reasons = rules_not_tested(audit([*day_of(DAY, "B")[:others], joined], []), DAY_RULES).set_index("rule_id")
-    stated = "G05" in reasons.index and "só o relatório de visita" in reasons.loc["G05", "reason_pt"]
+    reasons = reasons_not_tested(audit([*day_of(DAY, "B")[:others], joined], []), "G05")
+    stated = "só o relatório de visita" in reasons.get("G05", "")
     assert stated is not is_tested
 
 
@@ -339,4 +338,4 @@ def test_g08_is_not_tested_by_a_device_that_may_be_elsewhere(facts: dict) -> Non
 
 def test_without_paths_routes_or_places_nothing_is_tested() -> None:
     context = audit([trip("T", "06:00", "07:00")], [run("R", "06:00", "07:00")])
-    assert {"G05", "G06", "G08"} <= set(rules_not_tested(context, DAY_RULES)["rule_id"])
+    assert {"G05", "G06", "G08"} <= set(reasons_not_tested(context, "G05", "G06", "G08"))

@@ -7,9 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from fleet_audit.logic.audit.not_tested import rules_not_tested
-from fleet_audit.logic.audit.rules.registry import DAY_RULES
-from fleet_audit_tests.logic.audit_sample import DAY, audit, costs_frame, found, run, trip
+from fleet_audit_tests.logic.audit_sample import DAY, audit, costs_frame, found, reasons_not_tested, run, trip
 
 
 def test_d01_names_numbers_times_and_money() -> None:
@@ -71,7 +69,7 @@ def test_d04_owes_nothing_of_a_trip_whose_purpose_is_unknown(
     findings = found(context, "D04")
     assert [finding["km_at_stake"] for finding in findings] == ([Decimal(below_km)] if below_km else [])
     assert all("percorreu 20,00 km em viagens pagas" in finding["explanation_pt"] for finding in findings)
-    reasons = dict(rules_not_tested(context, DAY_RULES)[["rule_id", "reason_pt"]].to_numpy())
+    reasons = reasons_not_tested(context, "D04")
     assert ("a finalidade de uma viagem não está comprovada" in reasons.get("D04", "")) is not bool(below_km)
 
 

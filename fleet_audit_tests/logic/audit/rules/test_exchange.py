@@ -7,14 +7,22 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from fleet_audit.logic.audit.not_tested import rules_not_tested
-from fleet_audit.logic.audit.rules.registry import DAY_RULES
 from fleet_audit.logic.devices.device_health import device_day
 from fleet_audit.logic.primitives.parameters import DEFAULT_PARAMETERS
 from fleet_audit.logic.trips.track.position_arrays import PositionArrays
 from fleet_audit.schema import facts, lake, reference
 from fleet_audit.schema.derive import conform, empty_frame
-from fleet_audit_tests.logic.audit_sample import DAY, OTHER, PLATE, audit, devices_of, found, run, span
+from fleet_audit_tests.logic.audit_sample import (
+    DAY,
+    OTHER,
+    PLATE,
+    audit,
+    devices_of,
+    found,
+    reasons_not_tested,
+    run,
+    span,
+)
 from fleet_audit_tests.logic.driving import FRONT, GARAGE, MILL, Bus, staged, world
 from fleet_audit_tests.logic.frames import rows
 
@@ -94,7 +102,7 @@ def test_a_reading_further_away_and_one_near_zero_continue_nothing(to_km: float)
 
 
 def test_one_vehicle_alone_is_not_tested():
-    untested = rules_not_tested(day_of(at_work("D1", 1_000.0)), DAY_RULES).set_index("rule_id")["reason_pt"]
+    untested = reasons_not_tested(day_of(at_work("D1", 1_000.0)), "O08")
     assert "só um veículo" in untested["O08"]
 
 

@@ -10,8 +10,6 @@ import pytest
 
 from fleet_audit.logic.audit.findings import find, held_runs
 from fleet_audit.logic.audit.incidents.causes import with_roots
-from fleet_audit.logic.audit.not_tested import rules_not_tested
-from fleet_audit.logic.audit.rules.registry import DAY_RULES
 from fleet_audit.logic.audit.scoring import score
 from fleet_audit.schema import lake, reference
 from fleet_audit_tests.logic.audit_sample import (
@@ -24,6 +22,7 @@ from fleet_audit_tests.logic.audit_sample import (
     costs_frame,
     devices_of,
     found,
+    reasons_not_tested,
     run,
     span,
     trip,
@@ -128,7 +127,7 @@ def test_an_odometer_without_a_usable_reading_is_not_tested():
     """It may have died, or count in steps of 10 km; a trip that GPS measured against its readings is tested."""
     trips = [trip("T", "06:00", "07:00", device_id=DEVICE, km_method="gps", km_gps="30.000")]
     devices = devices_of([], [{"device_id": DEVICE}])
-    silent = rules_not_tested(audit(trips, [], devices=devices), DAY_RULES).set_index("rule_id")["reason_pt"]
+    silent = reasons_not_tested(audit(trips, [], devices=devices), "O01", "O02", "O03", "O04")
     for rule_id in ("O01", "O02", "O03", "O04"):
         assert silent[rule_id].startswith(f"1 de 1 veículo não testado ({PLATE}): nenhuma leitura do hodômetro serve")
     for tested, events in (
@@ -136,7 +135,7 @@ def test_an_odometer_without_a_usable_reading_is_not_tested():
         (trips, [event("fall", "04:20", "04:40", 9.0)]),
     ):
         context = audit(tested, [], devices=devices_of(events, [{"device_id": DEVICE}]))
-        assert "O03" not in set(rules_not_tested(context, DAY_RULES)["rule_id"])
+        assert "O03" not in reasons_not_tested(context, "O03")
 
 
 def test_a_reset_is_a_contradiction_and_no_fraud():
@@ -247,9 +246,9 @@ def test_a_device_that_cannot_witness_accuses_nobody(issue: str):
     health = {"device_id": DEVICE, "issues": [issue], "clock_shift_h": 3, "clock_runs": 6}
     context = audit(trips, runs, devices=devices_of([], [health]))
     assert not any(found(context, rule_id) for rule_id in proofs)
-    silent = rules_not_tested(context, DAY_RULES).set_index("rule_id")["reason_pt"]
+    silent = reasons_not_tested(context, *proofs, "D04")
     assert all(silent[rule_id].startswith(f"1 de 1 veículo não testado ({PLATE})") for rule_id in (*proofs, "D04"))
-    assert not {*proofs, "D04"} & set(rules_not_tested(sound, DAY_RULES)["rule_id"])
+    assert not reasons_not_tested(sound, *proofs, "D04")
     assert bool(found(context, "D06")) is (issue != "clock_shift")
     assert set(held_runs(context)["reason"]) == {"clock" if issue == "clock_shift" else "no_trip"}
 
@@ -297,7 +296,7 @@ def test_a_movement_while_the_tracker_lies_off_the_bus_contradicts_no_declared_r
     context = audit(trips, runs, devices=off)
     assert not found(context, rule_id)
     assert not found(context, "D02")
-    assert "ficou fora do veículo" in rules_not_tested(context, DAY_RULES).set_index("rule_id")["reason_pt"][rule_id]
+    assert "ficou fora do veículo" in reasons_not_tested(context, rule_id)[rule_id]
     later = audit([trip("T", "15:20", "15:40", "12.50")], [run("R", "15:14", "15:49", declared)], devices=off)
     assert found(later, rule_id)
 
@@ -335,7 +334,7 @@ def test_without_positions_nothing_of_devices_is_tested():
     context = audit([trip("T", "06:00", "07:00", source="visit_report")], [run("R", "06:00", "07:00")],
                     [span("06:00", "07:00", source="visit_report")])  # fmt: skip
     of_positions = {"O01", "O02", "O03", "O04", "O05"}
-    assert {*of_positions, "Q02"} <= set(rules_not_tested(context, DAY_RULES)["rule_id"])
+    assert {*of_positions, "Q02"} <= set(reasons_not_tested(context, *of_positions, "Q02"))
     assert not found(context, "Q02")
     sound = replace(context, devices=devices_of([], [{"device_id": DEVICE}]))
-    assert not of_positions & set(rules_not_tested(sound, DAY_RULES)["rule_id"])
+    assert not reasons_not_tested(sound, *of_positions)

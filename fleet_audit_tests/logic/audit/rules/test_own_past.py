@@ -11,14 +11,13 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
-from fleet_audit.logic.audit.not_tested import rules_not_tested
 from fleet_audit.logic.audit.rules.cycle.context import AuditCycle
 from fleet_audit.logic.audit.rules.registry import CYCLE_RULES
 from fleet_audit.logic.primitives.statistics import rank_sum_p
 from fleet_audit.reporting.sections.evidence import evidence_rows
 from fleet_audit.schema import facts
 from fleet_audit_tests.logic.audit.rules.test_cycle import CYCLE, DAYS, a_cycle, fact_rows, found, untested
-from fleet_audit_tests.logic.audit_sample import PLATE, ZONE, at, trip
+from fleet_audit_tests.logic.audit_sample import PLATE, ZONE, at, reasons_not_tested, trip
 
 BEFORE = [CYCLE.start - dt.timedelta(days=back) for back in range(28, 0, -1)]
 PEERS = [f"CCC3C{number:02d}" for number in range(4)]
@@ -156,7 +155,7 @@ def test_a_vehicle_alone_on_its_route_is_not_tested_because_nobody_shows_which_d
 
     context = a_past(change)
     assert not found(context, "O07")
-    reasons = rules_not_tested(context, CYCLE_RULES).set_index("rule_id")["reason_pt"]
+    reasons = reasons_not_tested(context, "O07")
     assert reasons["O07"] == (
         "1 de 5 veículos não testado: poucos outros veículos da unidade nos mesmos percursos e turnos, e não se sabe "
         "qual período é o do próprio veículo"
@@ -174,7 +173,7 @@ UNTESTED = {
 def test_a_vehicle_of_whose_last_device_no_week_was_tested_is_listed(change: Change):
     context = a_past(change, days=[*BEFORE, *DAYS[:12]])
     assert CYCLE_RULES["O07"].vehicle_need.untested_plates(context) == {PLATE}
-    reasons = rules_not_tested(context, CYCLE_RULES).set_index("rule_id")["reason_pt"]
+    reasons = reasons_not_tested(context, "O07")
     assert reasons["O07"].startswith("1 de 5 veículos não testado: poucas datas comparáveis antes da semana testada")
 
 
@@ -205,13 +204,13 @@ def test_what_all_vehicles_of_a_unit_do_on_a_day_is_traffic_or_a_holiday(factors
 
 def test_an_honest_fleet_and_its_other_vehicles_are_not_named():
     assert not found(a_past(), "O07")
-    assert "O07" not in untested(a_past())
+    assert "O07" not in untested(a_past(), "O07")
 
 
 def test_a_vehicle_without_twenty_days_of_past_is_not_tested_and_the_reason_counts_them():
     context = a_past(since(DAYS[15], kmh=1.4, stood_s=0.15), days=DAYS[:22])
     assert not found(context, "O07")
-    reasons = rules_not_tested(context, CYCLE_RULES).set_index("rule_id")["reason_pt"]
+    reasons = reasons_not_tested(context, "O07")
     assert reasons["O07"] == (
         "5 de 5 veículos não testados: poucas datas comparáveis antes da semana testada, com o mesmo percurso, turno, "
         "motorista, rastreador e intervalo de envio (n < 20; o maior n entre eles é 15)"
@@ -220,7 +219,7 @@ def test_a_vehicle_without_twenty_days_of_past_is_not_tested_and_the_reason_coun
 
 def test_a_vehicle_whose_unit_has_too_few_others_is_not_tested():
     context = a_past(since(DAYS[15], kmh=1.4, stood_s=0.15), peers=PEERS[:2])
-    assert "O07" in untested(context)
+    assert "O07" in untested(context, "O07")
     assert not found(context, "O07")
 
 

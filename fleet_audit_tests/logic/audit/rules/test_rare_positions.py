@@ -7,11 +7,9 @@ from decimal import Decimal
 import pytest
 
 from fleet_audit.logic.audit.findings import find
-from fleet_audit.logic.audit.not_tested import rules_not_tested
-from fleet_audit.logic.audit.rules.registry import DAY_RULES
 from fleet_audit.schema import lake
 from fleet_audit_tests.logic.audit.rules.test_destinations import missed
-from fleet_audit_tests.logic.audit_sample import OTHER, audit, found, measured_leg, run, trip
+from fleet_audit_tests.logic.audit_sample import OTHER, audit, found, measured_leg, reasons_not_tested, run, trip
 from fleet_audit_tests.logic.frames import rows
 
 FINE = {"moving_s": 3600.0, "moving_steps": 120}
@@ -77,7 +75,7 @@ def test_d04_is_not_tested_on_a_trip_that_may_hold_another_movement(start: str, 
     assert too_little(FINE, start, end)
     assert not too_little(RARE, start, end)
     trips, runs = [trip("T", start, end, "30.00", **RARE)], [run("R", "06:00", "07:00", "20")]
-    reasons = rules_not_tested(audit(trips, runs), DAY_RULES).set_index("rule_id")["reason_pt"]
+    reasons = reasons_not_tested(audit(trips, runs), "D04")
     assert "1 de 1 veículo não testado (AAA1A11)" in reasons["D04"]
     assert "posições raras demais para separar a viagem da ata de outro deslocamento" in reasons["D04"]
 
@@ -91,7 +89,7 @@ def test_g08_is_not_tested_where_a_short_halt_would_not_be_seen() -> None:
     assert missed("FRENTE ÁGUA CLARA", **FINE)
     assert not missed("FRENTE ÁGUA CLARA", **RARE)
     trips = [trip("T", "06:00", "07:00", **RARE)]
-    reasons = rules_not_tested(audit(trips, [run("R", "06:00", "07:00")]), DAY_RULES).set_index("rule_id")["reason_pt"]
+    reasons = reasons_not_tested(audit(trips, [run("R", "06:00", "07:00")]), "G08")
     assert "posições raras demais para mostrar uma parada curta" in reasons["G08"]
 
 
@@ -146,7 +144,7 @@ def test_what_a_standing_odometer_leaves_to_chords_accuses_no_carrier_of_too_muc
     context = audit(trips, runs)
     assert not found(context, "D01")
     assert not found(context, "D02")
-    reasons = rules_not_tested(context, DAY_RULES).set_index("rule_id")["reason_pt"]
+    reasons = reasons_not_tested(context, "D01", "D02")
     assert "as posições são raras demais para medir a estrada" in reasons["D01"]
     assert found(audit([trip("T", "06:00", "07:00", "26.00", **BY_CHORDS | FINE)], runs[:1]), "D01")
 
@@ -166,10 +164,10 @@ def test_a_day_of_short_runs_by_chords_declares_no_more_than_the_road() -> None:
     runs = [run(f"R{hour}", f"{hour}:00", f"{hour}:15", "4.50") for hour in hours]
     context = audit(trips, runs)
     assert not found(context, "D02")
-    reasons = rules_not_tested(context, DAY_RULES).set_index("rule_id")["reason_pt"]
+    reasons = reasons_not_tested(context, "D01", "D02")
     assert "1 de 1 veículo não testado (AAA1A11)" in reasons["D02"]
     assert "as posições são raras demais para medir a estrada" in reasons["D02"]
-    assert "D01" not in reasons.index
+    assert "D01" not in reasons
 
 
 def test_the_day_of_a_vehicle_counts_only_its_groups_by_road_and_lists_the_others() -> None:

@@ -8,11 +8,19 @@ import pandas as pd
 import pytest
 
 from fleet_audit.logic.audit.findings import find
-from fleet_audit.logic.audit.not_tested import rules_not_tested
-from fleet_audit.logic.audit.rules.registry import DAY_RULES
 from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.schema import reference
-from fleet_audit_tests.logic.audit_sample import DAY, OTHER, PLATE, SHIFTS, audit, devices_of, found, trip
+from fleet_audit_tests.logic.audit_sample import (
+    DAY,
+    OTHER,
+    PLATE,
+    SHIFTS,
+    audit,
+    devices_of,
+    found,
+    reasons_not_tested,
+    trip,
+)
 from fleet_audit_tests.logic.frames import rows
 
 POIS = rows(
@@ -112,14 +120,14 @@ def test_t03_a_wrong_clock_proves_nothing() -> None:
     late = trip("T", "10:10", "11:00", **TO_WORK)
     assert not outside(late, devices=shifted)
     plan = registered(SHIFTS, {"weekdays": "6-7"})
-    reasons = rules_not_tested(audit([late], [], reference=plan, devices=shifted), DAY_RULES).set_index("rule_id")
+    reasons = reasons_not_tested(audit([late], [], reference=plan, devices=shifted), "T03", "T04")
     for rule_id in ("T03", "T04"):
-        assert f"({PLATE}): o equipamento tem o relógio fora de hora" in reasons.loc[rule_id, "reason_pt"]
+        assert f"({PLATE}): o equipamento tem o relógio fora de hora" in reasons[rule_id]
 
 
 def untested(*plan: dict) -> set[str]:
     context = audit([trip("T", "06:00", "07:00")], [], reference=registered(SHIFTS.iloc[:0], *plan))
-    return set(rules_not_tested(context, DAY_RULES)["rule_id"])
+    return set(reasons_not_tested(context, "T03", "T04"))
 
 
 def test_without_shifts_or_weekdays_nothing_is_tested() -> None:
@@ -157,7 +165,7 @@ def test_t04_a_refused_row_of_the_plan_may_name_the_day(plate: str, accused: set
     context = audit(records, [], reference=registered(SHIFTS, *plan), incomplete=refused)
     findings = find(context)
     assert set(findings.loc[findings["rule_id"] == "T04", "plate"]) == accused
-    reasons = rules_not_tested(context, DAY_RULES).set_index("rule_id")["reason_pt"]
+    reasons = reasons_not_tested(context, "T03", "T04")
     assert "km_plan.csv" in reasons["T04"]
     assert "km_plan.csv" not in reasons.get("T03", "")
 

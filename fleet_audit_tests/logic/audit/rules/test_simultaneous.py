@@ -8,10 +8,19 @@ from decimal import Decimal
 import pandas as pd
 import pytest
 
-from fleet_audit.logic.audit.not_tested import rules_not_tested
-from fleet_audit.logic.audit.rules.registry import DAY_RULES
 from fleet_audit.schema import lake
-from fleet_audit_tests.logic.audit_sample import DAY, OTHER, PLATE, audit, devices_of, found, run, trip, visit_leg
+from fleet_audit_tests.logic.audit_sample import (
+    DAY,
+    OTHER,
+    PLATE,
+    audit,
+    devices_of,
+    found,
+    reasons_not_tested,
+    run,
+    trip,
+    visit_leg,
+)
 from fleet_audit_tests.logic.frames import rows
 
 
@@ -103,7 +112,7 @@ def test_t01_an_arrival_of_another_hour_is_a_typo() -> None:
 
 
 def test_t01_is_not_tested_where_positions_alone_see_the_fleet() -> None:
-    assert "T01" in set(rules_not_tested(audit([trip("T", "06:00", "07:00")], []), DAY_RULES)["rule_id"])
+    assert "T01" in reasons_not_tested(audit([trip("T", "06:00", "07:00")], []), "T01")
 
 
 def driven(*trips: dict, **more: object) -> list[dict]:
@@ -147,7 +156,7 @@ def test_t02_a_wrong_clock_proves_nothing() -> None:
     ]
     shifted = devices_of([], [{"device_id": "D1", "issues": ["clock_shift"]}])
     assert not driven(*trips, devices=shifted)
-    reasons = rules_not_tested(audit(trips, [], devices=shifted), DAY_RULES).set_index("rule_id")["reason_pt"]
+    reasons = reasons_not_tested(audit(trips, [], devices=shifted), "T02")
     assert f"({PLATE}): o equipamento tem o relógio fora de hora" in reasons["T02"]
 
 
@@ -164,4 +173,4 @@ def test_t02_an_identification_on_three_buses_at_once_accuses_nobody() -> None:
 
 
 def test_t02_is_not_tested_where_no_source_names_drivers() -> None:
-    assert "T02" in set(rules_not_tested(audit([trip("T", "06:00", "07:00")], []), DAY_RULES)["rule_id"])
+    assert "T02" in reasons_not_tested(audit([trip("T", "06:00", "07:00")], []), "T02")

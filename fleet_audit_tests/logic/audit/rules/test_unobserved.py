@@ -7,10 +7,8 @@ from decimal import Decimal
 import pandas as pd
 import pytest
 
-from fleet_audit.logic.audit.not_tested import rules_not_tested
 from fleet_audit.logic.audit.rules.day.context import AuditDay
 from fleet_audit.logic.audit.rules.day.doubt import matches_with_unseen_km
-from fleet_audit.logic.audit.rules.registry import DAY_RULES
 from fleet_audit.schema import lake
 from fleet_audit_tests.logic.audit.rules.test_unseen import PLACES
 from fleet_audit_tests.logic.audit_sample import (
@@ -19,6 +17,7 @@ from fleet_audit_tests.logic.audit_sample import (
     devices_of,
     found,
     measured_leg,
+    reasons_not_tested,
     run,
     span,
     trip,
@@ -42,8 +41,7 @@ def accused(context: AuditDay) -> set[str]:
 
 
 def untested(context: AuditDay) -> dict[str, str]:
-    listed = rules_not_tested(context, DAY_RULES)
-    return {row.rule_id: row.reason_pt for row in listed.itertuples() if PLATE in row.reason_pt}
+    return {rule_id: reason for rule_id, reason in reasons_not_tested(context).items() if PLATE in reason}
 
 
 def test_a_tracker_that_falls_silent_at_a_stop_of_the_run_accuses_nobody() -> None:

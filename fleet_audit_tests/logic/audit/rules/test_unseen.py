@@ -9,9 +9,7 @@ from decimal import Decimal
 import pandas as pd
 import pytest
 
-from fleet_audit.logic.audit.not_tested import rules_not_tested
 from fleet_audit.logic.audit.rules.day.context import AuditDay
-from fleet_audit.logic.audit.rules.registry import DAY_RULES
 from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.schema import lake, reference
 from fleet_audit_tests.logic.audit_sample import (
@@ -23,6 +21,7 @@ from fleet_audit_tests.logic.audit_sample import (
     devices_of,
     found,
     measured_leg,
+    reasons_not_tested,
     run,
     span,
     trip,
@@ -172,7 +171,7 @@ def test_g02_a_way_that_another_source_saw_was_observed() -> None:
         home = trip("R", "04:30", end, source="visit_report")
         context = audit([evening, home, first], [], [night], reference=PLACES)
         assert len(found(context, "G02")) == findings
-        assert "hodômetro contou" not in " ".join(rules_not_tested(context, DAY_RULES)["reason_pt"])
+        assert "hodômetro contou" not in " ".join(reasons_not_tested(context).values())
 
 
 def test_g02_a_row_is_missing_in_a_visit_report() -> None:
@@ -256,7 +255,7 @@ def test_g02_says_which_vehicle_it_did_not_judge_after_a_night_of_unobserved_km(
     """A tracker that was silent for a day hid a trip of the morning after, and the rule passed."""
 
     def reasons(counted_km: float | None) -> list[str]:
-        return list(rules_not_tested(_night(last, first, counted_km), DAY_RULES).query("rule_id == 'G02'")["reason_pt"])
+        return list(reasons_not_tested(_night(last, first, counted_km), "G02").values())
 
     [reason] = reasons(23.4)
     assert f"1 de 1 veículo não testado ({PLATE}): o hodômetro contou km sem posições entre" in reason
@@ -276,7 +275,7 @@ def test_g02_says_which_vehicle_it_did_not_judge_because_a_silence_hides_an_end(
     trips = [trip("A", "06:00", "06:30"), trip("B", "09:30", "10:00")]
     context = audit(trips, [], SILENT, legs=rows(lake.LEGS, arrived, left))
     assert not found(context, "G02")
-    reasons = list(rules_not_tested(context, DAY_RULES).query("rule_id == 'G02'")["reason_pt"])
+    reasons = list(reasons_not_tested(context, "G02").values())
     assert len(reasons) == is_listed
     assert all(f"({PLATE}): o hodômetro contou km sem posições entre" in reason for reason in reasons)
 
@@ -317,8 +316,8 @@ def test_g02_says_which_vehicle_it_did_not_judge_after_an_exchange_of_devices() 
     sound, context = (audit(trips, [], SILENT, legs=legs, devices=devices_of(events)) for events in ([], [back]))
     assert found(sound, "G02")
     assert not found(context, "G02")
-    assert "G02" not in set(rules_not_tested(sound, DAY_RULES)["rule_id"])
-    [reason] = rules_not_tested(context, DAY_RULES).query("rule_id == 'G02'")["reason_pt"]
+    assert "G02" not in reasons_not_tested(sound, "G02")
+    [reason] = reasons_not_tested(context, "G02").values()
     assert reason == f"1 de 1 veículo não testado ({PLATE}): o hodômetro do equipamento é o de outro veículo"
 
 
@@ -330,7 +329,7 @@ def test_g02_judges_legs_of_a_device_whose_runs_are_written_minutes_late() -> No
     context = audit(trips, late, SILENT, legs=legs)
     assert list(context.clock_offsets["plate"]) == [PLATE]
     assert found(context, "G02")
-    assert "G02" not in set(rules_not_tested(context, DAY_RULES)["rule_id"])
+    assert "G02" not in reasons_not_tested(context, "G02")
 
 
 def test_g02_judges_visit_reports_beside_a_device_with_a_wrong_clock() -> None:
@@ -345,11 +344,11 @@ def test_g02_judges_visit_reports_beside_a_device_with_a_wrong_clock() -> None:
         return audit(trips, [], SILENT, legs=rows(lake.LEGS, *legs, *more), devices=wrong, reference=PLACES)
 
     assert found(judged(), "G02")
-    assert "G02" not in set(rules_not_tested(judged(), DAY_RULES)["rule_id"])
+    assert "G02" not in reasons_not_tested(judged(), "G02")
     measured = judged(ARRIVED, measured_leg("B", "09:30", "10:00", MILL, GARAGE))
     [finding] = found(measured, "G02")
     assert finding["evidence"]["rows"][0] == ["a" * 64, 8]
-    [reason] = rules_not_tested(measured, DAY_RULES).query("rule_id == 'G02'")["reason_pt"]
+    [reason] = reasons_not_tested(measured, "G02").values()
     assert reason.startswith(f"1 de 1 veículo não testado ({PLATE})")
 
 
@@ -357,4 +356,4 @@ def test_without_positions_or_legs_nothing_is_tested() -> None:
     context = audit(
         [trip("T", "06:00", "07:00", source="visit_report")], [], [span("06:00", "07:00", source="visit_report")]
     )
-    assert {"G01", "G02", "G03"} <= set(rules_not_tested(context, DAY_RULES)["rule_id"])
+    assert {"G01", "G02", "G03"} <= set(reasons_not_tested(context, "G01", "G02", "G03"))
