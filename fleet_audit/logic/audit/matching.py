@@ -149,11 +149,15 @@ def _linked(
 
 
 def _certain_first(pairs: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
-    """The pairs without those of an uncertain night run whose trip has a run of an earlier DATA, certain of its day."""
+    """The pairs without those of an uncertain night run whose trip has a run of an earlier DATA, certain of its day.
+
+    One that was moved there has no trip that a certain run has.
+    """
     is_uncertain = runs["is_day_uncertain"].to_numpy(dtype=bool)[pairs["run"]]
+    is_moved = runs["is_date_repaired"].to_numpy(dtype=bool)[pairs["run"]]
     written = pd.Series(as_days(runs["declared_date"])[pairs["run"]], index=pairs.index)
-    earliest = written[~is_uncertain].groupby(pairs["trip"][~is_uncertain]).min()
-    is_taken = earliest.reindex(pairs["trip"]).to_numpy() < written.to_numpy()
+    earliest = written[~is_uncertain].groupby(pairs["trip"][~is_uncertain]).min().reindex(pairs["trip"]).to_numpy()
+    is_taken = (earliest < written.to_numpy()) | (is_moved & ~np.isnat(earliest))
     return pairs[~(is_uncertain & is_taken)]
 
 

@@ -33,13 +33,15 @@ def repair_dates(
     it contradict one of the two days only, whether its trip was seen or not. Else a day has it when the run there
     overlaps a trip by half of the shorter that no other run overlaps so: runs of DATA - 1 that their readings have
     moved count on their new day, others as written. It moves when DATA + 1 alone has it. Where both days have it
-    or neither has, it moves when its times agree with a trip of DATA + 1 better, by more than `night_fit_s`, than with
-    any of DATA (an honest run is written to the minute, and buses do not leave at the same minute every night), or when
-    its trip on DATA is of a run of DATA - 1 and no day run has that of DATA + 1. Only trips that start on DATA or DATA
-    + 1 and runs of DATA - 1 … DATA + 1 count, so that the windows of DATA and DATA + 1 decide alike.
+    or neither has, it moves when its times agree with a trip of DATA + 1 within `match_widen_s`, and better, by more
+    than `night_fit_s`, than with any of DATA (an honest run is written to the minute, and buses do not leave at the
+    same minute every night; of a run that is a part of its trip the times say nothing), or when its trip on DATA is of
+    a run of DATA - 1 and no day run has that of DATA + 1. Only trips that start on DATA or DATA + 1 and runs of DATA -
+    1 … DATA + 1 count, so that the windows of DATA and DATA + 1 decide alike.
 
     Added columns: `is_date_repaired`; `is_night`; `is_day_uncertain`: a night run that stays as written, undecided by
-    its readings, although a trip on DATA + 1 fits it as well, or although its trip on DATA is of a run of DATA - 1.
+    its readings, although a trip on DATA + 1 fits it as well, or although its trip on DATA is of a run of DATA - 1; or
+    one that its trips alone have moved to the time of another run (`_is_contested`).
 
     Args:
         runs: `staging.declared_runs`, times as written.
@@ -59,20 +61,30 @@ def repair_dates(
     now, later = (_own(pairs, trips, runs) for pairs in (written, half_overlaps(trips, next_day, parameters)))
     is_night = runs["is_night"].to_numpy()
     is_read, read_later = _readings_decide(runs, next_day, parameters)
-    placed = half_overlaps(trips, _moved(runs, read_later), parameters)
-    is_lost = _has(now, runs) & ~_has(now[~_has_other_run(now, placed, (-1,), runs)], runs)
+    read = _moved(runs, read_later)
+    placed = half_overlaps(trips, read, parameters)
+    is_lost = _has(now, runs) & ~_has(now[~_has_other_run(now, runs, placed, read, (-1,), parameters)], runs)
     by_day = written[~is_night[written["run"]]]
-    is_open = _has(later[~_has_other_run(later, by_day, (1,), runs)], runs)
+    is_open = _has(later[~_has_other_run(later, next_day, by_day, runs, (1,), parameters)], runs)
     has_now, has_later = (
-        _has(pairs[~_has_other_run(pairs, written, (1,), runs) & ~_has_other_run(pairs, placed, (-1, 0), runs)], runs)
-        for pairs in (now, later)
+        _has(
+            pairs[
+                ~_has_other_run(pairs, own, written, runs, (1,), parameters)
+                & ~_has_other_run(pairs, own, placed, read, (-1, 0), parameters)
+            ],
+            runs,
+        )
+        for pairs, own in ((now, runs), (later, next_day))
     )
     fits_now, fits_later = _misfit_s(now, trips, runs), _misfit_s(later, trips, next_day)
     fits_better = np.isfinite(fits_now) & (fits_later + parameters.night_fit_s < fits_now)
+    fits_better &= fits_later <= parameters.match_widen_s
     by_trips = np.where(has_now == has_later, fits_better | (is_lost & is_open), has_later)
     moves = is_night & np.where(is_read, read_later, by_trips)
     runs["is_day_uncertain"] = is_night & ~moves & ~is_read & (is_lost | np.isfinite(fits_later))
-    return _moved(runs, moves)
+    dated = _moved(runs, moves)
+    dated["is_day_uncertain"] |= moves & ~is_read & _is_contested(dated, parameters)
+    return dated
 
 
 def trips_of_next_day(runs: pd.DataFrame, trips: pd.DataFrame, parameters: ParameterSet) -> set[str]:
@@ -184,19 +196,47 @@ def _days_after(pairs: pd.DataFrame, trips: pd.DataFrame, runs: pd.DataFrame) ->
 
 
 def _has_other_run(
-    pairs: pd.DataFrame, others: pd.DataFrame, offsets: tuple[int, ...], runs: pd.DataFrame
+    pairs: pd.DataFrame,
+    runs: pd.DataFrame,
+    others: pd.DataFrame,
+    other_runs: pd.DataFrame,
+    offsets: tuple[int, ...],
+    parameters: ParameterSet,
 ) -> np.ndarray:
-    """Per pair: whether its trip has another run, by the pairs `others`, whose DATA is one of `offsets` days away.
+    """Per pair: whether its trip has another run at the same time, whose DATA is one of `offsets` days away.
 
-    A second copy of the same row (same plate and times) does not count as another run.
+    `pairs` are of `runs`, `others` of `other_runs`: the same runs, each at a time of its own. Runs that follow each
+    other are of one trip where the bus waits a few minutes between them: such a run of an honest night was moved to the
+    day after, onto the trip of the next night (T01, D01). A second copy of the same row (same plate and times) does not
+    count as another run.
     """
     start, end, day = micros(runs["started_at"]), micros(runs["ended_at"]), as_days(runs["declared_date"])
+    begin, finish = micros(other_runs["started_at"]), micros(other_runs["ended_at"])
     asked = pd.DataFrame({"trip": pairs["trip"].to_numpy(), "pair": np.arange(len(pairs)), "run": pairs["run"]})
     met = asked.merge(others[["trip", "run"]].rename(columns={"run": "other"}), on="trip")
     run, other = met["run"].to_numpy(), met["other"].to_numpy()
     is_other = (start[run] != start[other]) | (end[run] != end[other])
-    is_asked = is_other & np.isin((day[other] - day[run]).astype(int), offsets)
+    shared = np.minimum(end[run], finish[other]) - np.maximum(start[run], begin[other])
+    is_at_once = shared > 1e6 * parameters.night_fit_s
+    is_asked = is_other & is_at_once & np.isin((day[other] - day[run]).astype(int), offsets)
     return np.isin(np.arange(len(pairs)), met.loc[is_asked, "pair"])
+
+
+def _is_contested(dated: pd.DataFrame, parameters: ParameterSet) -> np.ndarray:
+    """Whether each run shares time with one of another DATA, and their readings are no neighbours.
+
+    Where a silence hides the trip of a night, or it is a day before all trips of the window, its run has a trip on the
+    day after alone, which the run of that night has, too: honest runs were two at once (T01), and one too many (D01).
+    """
+    spans = intervals(dated)
+    pairs = overlaps(spans, spans)
+    run, other, written = pairs["left"].to_numpy(), pairs["right"].to_numpy(), as_days(dated["declared_date"])
+    start_km, end_km = (dated[name].to_numpy(dtype=float, na_value=np.nan) for name in READINGS)
+    apart_km = np.maximum(start_km[run], start_km[other]) - np.minimum(end_km[run], end_km[other])
+    longest_km = np.maximum(end_km[run] - start_km[run], end_km[other] - start_km[other])
+    is_at_once = (pairs["overlap_us"].to_numpy() > 1e6 * parameters.night_fit_s) & (written[run] != written[other])
+    is_neighbour = apart_km <= longest_km + parameters.chain_km
+    return np.isin(np.arange(len(dated)), run[is_at_once & ~is_neighbour])
 
 
 def _has(pairs: pd.DataFrame, runs: pd.DataFrame) -> np.ndarray:

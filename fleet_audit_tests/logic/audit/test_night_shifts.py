@@ -388,3 +388,47 @@ def test_the_day_shift_and_other_plates_do_not_move_with_a_series() -> None:
     stayed = settled.loc[~settled["is_date_repaired"], "declared_run_id"]
     assert set(stayed) == {"day", "other"}
     assert (settled.loc[settled["plate"] == PLATE, "is_date_repaired"].sum()) == 4
+
+
+def read(start_km: float, end_km: float) -> dict[str, object]:
+    """A night run's readings."""
+    return {**NIGHT, "odometer_start_km": str(start_km), "odometer_end_km": str(end_km)}
+
+
+def test_two_runs_of_one_trip_stay_where_they_are_written() -> None:
+    """The bus waits five minutes between them. The second one was moved to the next night: T01, D01, G08."""
+    trips = [
+        trip("T", "22:28", "23:54"), trip("U", "23:42", "24:41", day=NEXT),
+    ]  # fmt: skip
+    runs = [
+        run("A", "22:29", "23:42", **NIGHT), run("B", "23:44", "23:55", **NIGHT),
+        run("C", "23:40", "24:41", day=NEXT, **NIGHT),
+    ]  # fmt: skip
+    assert not decided(trips, runs)["is_date_repaired"].any()
+
+
+def test_a_run_that_is_a_part_of_its_trip_is_not_moved_to_another_trip_that_it_fits_no_better() -> None:
+    """The bus came empty from the garage, 63 min before on DATA and 53 min before on the day after."""
+    trips = [trip("T", "22:53", "24:21"), trip("U", "23:03", "24:20", day=NEXT)]
+    table = decided(trips, [run("R", "23:57", "24:23", **NIGHT)])
+    assert not table.loc["R", "is_date_repaired"]
+    closer = [trip("T", "22:53", "24:21"), trip("U", "23:56", "24:23", day=NEXT)]
+    assert decided(closer, [run("R", "23:57", "24:23", **NIGHT)]).loc["R", "is_date_repaired"]
+
+
+@pytest.mark.parametrize(("start_km", "is_apart"), [(900, True), (1019, False)])
+def test_a_run_that_its_trips_alone_move_to_the_time_of_another_run_is_uncertain(start_km: int, is_apart: bool) -> None:
+    """A silence hid its own night: with the run of the next night it was two at once (T01). Two that were read one
+    after the other are two at once still.
+    """
+    last = NEXT + dt.timedelta(days=1)
+    trips = [trip("U", "23:28", "25:03", day=NEXT)]
+    runs = [
+        run("R", "23:54", "24:50", "20", **read(start_km, start_km + 20)),
+        run("S", "00:12", "01:02", "20", day=last, **read(1020, 1040)),
+    ]
+    table = decided(trips, runs)
+    assert table["is_date_repaired"].to_dict() == {"R": True, "S": False}
+    assert table["is_day_uncertain"].to_dict() == {"R": is_apart, "S": False}
+    matched = match(trips_frame(*trips), table.reset_index(), CONTRACTS, DEFAULT_PARAMETERS)
+    assert set(matched.links["declared_run_id"]) == ({"S"} if is_apart else {"R", "S"})
