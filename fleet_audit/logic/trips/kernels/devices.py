@@ -33,8 +33,9 @@ _DEGREE_M = 111_000  # of latitude, a little too short
 
 @njit(cache=True, nogil=True)
 def find_handovers(  # type: ignore[no-untyped-def]
-    group, primary, begin, seconds, lat, lon, offsets, located, gap_note_s, gap_split_s, stop_min_s, stop_radius_m
-):
+    group, primary, begin, seconds, lat, lon, offsets, located, gap_note_s, gap_split_s, stop_min_s, trip_end_dwell_s,
+    stop_radius_m,
+):  # fmt: skip
     """Pieces of each vehicle's track: columns group, owner (the measuring track), low, high (its points), start, end.
 
     `group`, `primary` and `begin` name the primary of each vehicle-day in order; `located` holds the points with a fix.
@@ -53,8 +54,9 @@ def find_handovers(  # type: ignore[no-untyped-def]
             )
             if np.isnan(start[count]):
                 start[count] = _next_rest(
-                    fixes, begin[day], seconds, lat, lon, gap_note_s, gap_split_s, stop_min_s, stop_radius_m
-                )
+                    fixes, begin[day], seconds, lat, lon, gap_note_s, gap_split_s, stop_min_s, trip_end_dwell_s,
+                    stop_radius_m,
+                )  # fmt: skip
         else:
             continue
         of_group[count], owner[count] = group[day], primary[day]
@@ -90,16 +92,19 @@ def _left_on_the_way(  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def _next_rest(  # type: ignore[no-untyped-def]
-    points, begin, seconds, lat, lon, gap_note_s, gap_split_s, stop_min_s, stop_radius_m
+    points, begin, seconds, lat, lon, gap_note_s, gap_split_s, stop_min_s, trip_end_dwell_s, stop_radius_m
 ):
-    """First instant from `begin` on in the middle of two stops, or from which the points fall silent; or `begin`.
+    """First instant from `begin` on at which a trip ends whoever measures, or from which the points fall silent.
 
-    The first stop is where the one device ends its last trip, the second where the other one begins its first: handed
-    over on arrival, a drive over midnight ended nowhere.
-    It is `begin`, too, where they are silent then and found where they were left, or silent for so long that a trip
-    ends: one that died on the road, and was back two days later, measured the day between them without an odometer.
+    It ends in a rest of `trip_end_dwell_s`: there the one device ends its last trip, in a first stop, and the other one
+    begins its first. Handed over on arrival, a drive over midnight ended nowhere. Handed over at any stop, the drive
+    after it was a trip of the next day, or part of one of the day before, as each window chose its primaries, and a run
+    at 05:30 knows little of the next day: 25 of 40 km were lost, or paid twice.
+    It is `begin`, too, where they are silent then and found where they were left after such a rest, or silent for so
+    long that a trip ends: one that died on the road, and was back two days later, measured the day between them
+    without an odometer.
     """
-    size = len(points)
+    size, rest_s, until = len(points), trip_end_dwell_s + stop_min_s, 0
     for at in range(size):
         here = points[at]
         if seconds[here] < begin - gap_note_s:
@@ -108,22 +113,23 @@ def _next_rest(  # type: ignore[no-untyped-def]
         silent_s = seconds[here] - seconds[last]
         is_silent = seconds[here] > begin and (at == 0 or silent_s > gap_note_s)
         if is_silent and (
-            silent_s > gap_split_s or distance_m(lat[last], lon[last], lat[here], lon[here]) <= stop_radius_m
+            silent_s > gap_split_s
+            or (silent_s > rest_s and distance_m(lat[last], lon[last], lat[here], lon[here]) <= stop_radius_m)
         ):
             return begin
-        until, is_resting = at, True
-        while until < size and seconds[points[until]] < seconds[here] + 2 * stop_min_s:
+        until, is_resting = max(until, at), True
+        while until < size and seconds[points[until]] < seconds[here] + rest_s:
             until += 1
         if seconds[points[min(until, size - 1)]] < begin:
             continue
-        is_last = until >= size or seconds[points[min(at + 1, size - 1)]] - seconds[here] > gap_note_s
+        after_s = np.inf if at + 1 == size else seconds[points[at + 1]] - seconds[here]
         for other in points[at : until + 1]:
-            if is_last or not is_resting:
+            if not is_resting:
                 break
             is_resting = distance_m(lat[here], lon[here], lat[other], lon[other]) <= stop_radius_m
-        if is_last and seconds[here] >= begin:
+        if after_s > gap_split_s and seconds[here] >= begin:
             return seconds[here]
-        if is_resting and not is_last:
+        if is_resting and until < size:
             return max(begin, _stop_end(points, at, seconds, lat, lon, stop_min_s, stop_radius_m))
     return begin
 

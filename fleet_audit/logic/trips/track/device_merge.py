@@ -118,7 +118,7 @@ def _shared_pieces(tracks: Tracks, group: np.ndarray, is_shared: np.ndarray, par
         *find_handovers(
             primaries[0], primaries[2], primaries[3], tracks.seconds, tracks.latitude, tracks.longitude, tracks.offsets,
             np.flatnonzero(tracks.is_located), parameters.gap_note_s, parameters.gap_split_s, parameters.stop_min_s,
-            parameters.stop_radius_m,
+            parameters.trip_end_dwell_s, parameters.stop_radius_m,
         )
     )  # fmt: skip
 

@@ -333,6 +333,27 @@ def test_a_device_that_fell_silent_on_the_road_shortly_before_midnight_leaves_th
     assert km == pytest.approx(40.0, abs=0.5)
 
 
+@pytest.mark.parametrize("halt_s", [600, 1100])
+@pytest.mark.parametrize("early", ["D1", "D2"])
+def test_a_short_halt_after_midnight_parts_no_drive_whichever_device_measures_the_next_day(
+    early: str, halt_s: int
+) -> None:
+    """A run at 05:30 takes the one for primary that covers most until then: 25 of 40 km were lost, or paid twice."""
+    gaps = {"D1": [("36:00", "40:00")], "D2": [("02:00", "03:00"), ("36:00", "40:00")]}
+    gaps["D2" if early == "D1" else "D1"][-1] = ("26:00", "27:00")
+    buses = []
+    for device, silences in gaps.items():
+        bus = Bus(at("00:00"), device=device).park(at("23:30") - at("00:00")).go(NOWHERE + 5_000, 40)
+        bus.stand(halt_s, 60).to(FRONT, 40).stand(1800).park(40 * 3600)
+        for start, end in silences:
+            without(bus, start, end)
+        buses.append(bus)
+    positions = reported(buses)
+    until = positions[positions["recorded_at"] < pd.Timestamp(at("29:30"), unit="s", tz="UTC")]
+    found = [trips_of(seen, tables=BOTH, day=day) for seen, day in ((until, DAY), (positions, NEXT))]
+    assert [trips["km"].to_list() for trips in found] == [[pytest.approx(40.0, abs=0.2)], []]
+
+
 def test_a_device_that_died_on_the_road_leaves_the_next_day_to_the_other_one() -> None:
     """It was back two days later elsewhere, and measured until then by the fixes of the other one, without odometer."""
     buses = [
