@@ -62,6 +62,20 @@ def test_what_was_driven_between_belongs_to_the_chain() -> None:
     assert not chain("117312", [trip("Y", "07:10", "07:12", "0.60", purpose="yard")])
 
 
+@pytest.mark.parametrize(("to_km", "break_km"), [("117325", None), ("117340", "14.6")])
+def test_an_empty_way_to_the_passengers_in_one_trip_with_their_run_belongs_to_the_chain(
+    to_km: str, break_km: str | None
+) -> None:
+    """The bus waited five minutes for them: 40 km that it had driven broke each honest day's chain, at 0.99."""
+    trips = [TRIPS[0], trip("T2", "07:15", "09:14", "83.40")]
+    runs = [
+        run("7017", "05:36", "07:05", "69", odometer_start_km="117242", odometer_end_km="117311"),
+        run("7018", "07:41", "09:14", "69", odometer_start_km=to_km, odometer_end_km="117394"),
+    ]
+    findings = found(audit(trips, runs), "D10")
+    assert [finding["km_at_stake"] for finding in findings] == ([Decimal(break_km)] if break_km else [])
+
+
 def test_the_uncertainty_of_what_was_driven_between_is_tolerated() -> None:
     drive = trip("D", "07:10", "07:30", "12.50", purpose="deadhead")
     assert chain("117325", [drive])

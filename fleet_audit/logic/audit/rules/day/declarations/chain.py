@@ -45,11 +45,14 @@ def broken_chain(context: AuditDay) -> list[Draft]:
 
     Unmeasured kilometres prove nothing: a reading that is too high counts only above what the device's odometer counted
     in these trips and while the positions stood, where that is more than the trips' km: a tracker that lay off the bus
-    over midnight counted less than parked_count_km on either day. Where the odometer between the runs is unknown, a
-    vehicle that positions observe is not tested for it. The vehicle must have been watched for phantom_observed_pct of
-    the time and out of sight for at most gap_split_s in all (a shorter gap is bridged, so its km are measured), no gap
-    cuts a trip between the runs, the first of them ends where the window's trips already begin (D-1), and no O04 is on
-    D, nor on D-1 where the pair begins there. A reading that is below the trips' km contradicts itself, watched or not.
+    over midnight counted less than parked_count_km on either day. What the trips of either run measure beyond its
+    group's declared km was driven before or after it, as far as the time between the runs allows: a bus that came 40 km
+    from the garage, and waited five minutes for its passengers, is in one trip with their run. Where the odometer
+    between the runs is unknown, a vehicle that positions observe is not tested for it. The vehicle must have been
+    watched for phantom_observed_pct of the time and out of sight for at most gap_split_s in all (a shorter gap is
+    bridged, so its km are measured), no gap cuts a trip between the runs, the first of them ends where the window's
+    trips already begin (D-1), and no O04 is on D, nor on D-1 where the pair begins there. A reading that is below the
+    trips' km contradicts itself, watched or not.
 
     Readings that are no odometer's (`written_readings`) are not compared, and no km explain two that no vehicle can
     have driven between the runs (`mistyped_pairs`).
@@ -95,8 +98,9 @@ def _pairs(context: AuditDay) -> pd.DataFrame:
 def _all_pairs(context: AuditDay) -> pd.DataFrame:
     """Consecutive runs with both readings: what lies between them, and by how much the chain breaks.
 
-    measured_km: of the trips between. counted_km: the larger of these and the odometer's, null where the odometer of a
-    vehicle that positions observe is unknown. break_km, excess_km: the readings' difference beyond either.
+    measured_km: of the trips between. counted_km: the larger of these and the odometer's, with `_undeclared_beside`;
+    null where the odometer of a vehicle that positions observe is unknown. break_km, excess_km: the readings'
+    difference beyond either.
     """
     runs = with_sound_readings(chained_runs(context), context.parameters)
     writer = runs["carrier_code"].astype(object).where(runs["declared_run_id"].isin(context.foreign_runs), "")
@@ -134,6 +138,7 @@ def _all_pairs(context: AuditDay) -> pd.DataFrame:
     by_odometer = by_odometer.mask(pairs["plate"].isin(context.plates_without_odometer))
     is_observed = pairs["plate"].isin(context.plates_with_positions)
     pairs["counted_km"] = np.maximum(sums["km"], by_odometer).where(is_observed, sums["km"])
+    pairs["counted_km"] += _undeclared_beside(context, pairs, between)
     declared = pairs["to_km"].astype("float64") - pairs["from_km"].astype("float64")
     for name, km in (("break_km", pairs["measured_km"]), ("excess_km", pairs["counted_km"])):
         pairs[name] = (declared - km).round(2)
@@ -199,6 +204,26 @@ def _trips_between(context: AuditDay, pairs: pd.DataFrame, between: pd.DataFrame
     links = pd.MultiIndex.from_frame(context.matching.links[["declared_run_id", "trip_id"]].astype(object))
     sides = (pd.MultiIndex.from_frame(met[[side, "trip_id"]].astype(object)) for side in ("previous", "next"))
     return met[~np.logical_or(*(side.isin(links) for side in sides))]
+
+
+def _undeclared_beside(context: AuditDay, pairs: pd.DataFrame, between: pd.DataFrame) -> np.ndarray:
+    """Per pair: what the trips of its runs measure beyond the declared km of their groups, and can have driven between
+    the runs at `mean_speed_kmh`.
+    """
+    trips, links = context.trips, context.matching.links[["declared_run_id", "trip_id"]]
+    groups = context.matching.groups[["match_id", "trip_ids", "difference_km"]].explode("trip_ids")
+    groups = groups.rename(columns={"trip_ids": "trip_id"}).dropna()
+    beyond = groups.assign(beyond_km=-groups["difference_km"].to_numpy(dtype=float))
+    spans = intervals(trips).drop(columns="plate").assign(trip_id=trips["trip_id"].to_numpy())
+    bounds = between.rename(columns={"start_us": "from_us", "end_us": "to_us"}).assign(pair=np.arange(len(pairs)))
+    sides = [bounds.assign(declared_run_id=pairs[side].to_numpy()) for side in ("previous", "next")]
+    of_run = pd.concat(sides).merge(links, on="declared_run_id").drop_duplicates(["pair", "trip_id"])
+    of_trip = of_run.merge(spans, on="trip_id").merge(beyond, on="trip_id")
+    shared_us = np.minimum(of_trip["to_us"], of_trip["end_us"]) - np.maximum(of_trip["from_us"], of_trip["start_us"])
+    shared_h = of_trip.assign(hours=shared_us.clip(lower=0) / 3.6e9).groupby(["pair", "match_id"])
+    can_km = context.parameters.mean_speed_kmh * shared_h["hours"].sum()
+    km = np.minimum(can_km, shared_h["beyond_km"].first()).clip(lower=0)
+    return km.groupby(level="pair").sum().reindex(range(len(pairs)), fill_value=0.0).to_numpy()
 
 
 @computed_once
@@ -276,7 +301,7 @@ def _has_readings(context: AuditDay) -> bool:
 RULES = (
     Rule(
         "D10",
-        "15",
+        "16",
         "H",
         "Hodômetro declarado sem continuidade",
         "O KM SAÍDA não continua o KM CHEGADA anterior mais o que o veículo percorreu entre as corridas.",
