@@ -96,10 +96,10 @@ select
     facts.cycle_start,
     {% for column in by %}facts.{{ column }},
     {% endfor -%}
-    sum(facts.paid_doubtful_brl) as paid_doubtful_brl,
-    sum(facts.disallowed_brl) as disallowed_brl,
-    sum(facts.held_brl) as held_brl,
-    sum(facts.in_favour_brl) as in_favour_brl
+    {{ amount_sum('facts.paid_doubtful_brl') }} as paid_doubtful_brl,
+    {{ amount_sum('facts.disallowed_brl') }} as disallowed_brl,
+    {{ amount_sum('facts.held_brl') }} as held_brl,
+    {{ amount_sum('facts.in_favour_brl') }} as in_favour_brl
 from {{ source('fact', 'vehicle_cycle_amounts') }} as facts
 group by facts.cycle_start{% for column in by %}, facts.{{ column }}{% endfor %}
 {%- endmacro %}

@@ -28,10 +28,10 @@ with carrier_days as (
         sum(days.fixed_cost_brl) as fixed_cost_brl,
         sum(days.open_findings) as open_findings,
         sum(days.critical_findings) as critical_findings,
-        sum(days.paid_doubtful_brl) as paid_doubtful_brl,
-        sum(days.disallowed_brl) as disallowed_brl,
-        sum(days.held_brl) as held_brl,
-        sum(days.in_favour_brl) as in_favour_brl,
+        {{ amount_sum('days.paid_doubtful_brl') }} as paid_doubtful_brl,
+        {{ amount_sum('days.disallowed_brl') }} as disallowed_brl,
+        {{ amount_sum('days.held_brl') }} as held_brl,
+        {{ amount_sum('days.in_favour_brl') }} as in_favour_brl,
         sum(days.score_points) as score_points,
         sum(days.scored_km) as scored_km
     from {{ ref('vehicle_days') }} as days

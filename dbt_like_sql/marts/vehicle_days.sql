@@ -133,10 +133,10 @@ amounts as (
         days.operational_date,
         days.plate,
         {{ other_carrier('days') }} as other_carrier_code,
-        sum(days.paid_doubtful_brl) as paid_doubtful_brl,
-        sum(days.disallowed_brl) as disallowed_brl,
-        sum(days.held_brl) as held_brl,
-        sum(days.in_favour_brl) as in_favour_brl
+        {{ amount_sum('days.paid_doubtful_brl') }} as paid_doubtful_brl,
+        {{ amount_sum('days.disallowed_brl') }} as disallowed_brl,
+        {{ amount_sum('days.held_brl') }} as held_brl,
+        {{ amount_sum('days.in_favour_brl') }} as in_favour_brl
     from {{ source('fact', 'vehicle_day_amounts') }} as days
     left join coverage
         on days.operational_date = coverage.operational_date and days.plate = coverage.plate

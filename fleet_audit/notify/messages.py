@@ -146,7 +146,8 @@ def _divergences(kpis: Mapping[str, Any]) -> str:
 
 def _amounts(kpis: Mapping[str, Any]) -> str:
     """The four amounts side by side: they are never added up."""
-    first, *others = (f"{name}: {_brl(kpis[column])}" for column, name in AMOUNTS.items())
+    written = {name: "a apurar" if pd.isna(kpis[column]) else _brl(kpis[column]) for column, name in AMOUNTS.items()}
+    first, *others = (f"{name}: {text}" for name, text in written.items())
     return "; ".join([first, *(text[0].lower() + text[1:] for text in others)])
 
 

@@ -117,12 +117,13 @@ class Card:
     kind: Kind
     note: str = ""
     is_alert: bool = False
+    missing: str = locale.NO_DATA  # what stands in place of an unknown number
 
     @property
     def text(self) -> str:
         """The number as written in a headline, money with its sign, the unknown in words."""
         if self.value is None:
-            return locale.NO_DATA
+            return self.missing
         if self.kind is Kind.BRL:
             return locale.money(Decimal(self.value))
         return written(self.value, self.kind)

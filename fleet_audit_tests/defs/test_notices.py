@@ -167,7 +167,7 @@ def test_yesterdays_report_is_notified_with_its_figures(notified, inboxes, postg
         "Gasto: R$ 4.542,26 (variável R$ 4.442,26, parcela fixa sem dado)",
         "Km medidos: 912,77 km; viagens: 43; veículos vistos: 20 de 22",
         "Divergências acima da tolerância: 3 de 40",
-        "Pago e em dúvida: sem dado; glosa: R$ 757,90; retido: R$ 0,00; a favor da transportadora: R$ 12,50",
+        "Pago e em dúvida: a apurar; glosa: R$ 757,90; retido: R$ 0,00; a favor da transportadora: R$ 12,50",
         "Achados críticos em aberto: 2",
         "Viagens sem preço: 1",
     ]

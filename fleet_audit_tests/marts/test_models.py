@@ -8,6 +8,7 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
+from fleet_audit.logic.primitives.cycles import cycle_of
 from fleet_audit.reporting.sections.trip_lines import declared_shares
 from fleet_audit.schema import facts
 from fleet_audit.storage.warehouse import Warehouse
@@ -250,6 +251,27 @@ def test_what_another_carrier_declared_of_a_vehicle_is_that_ones_and_in_the_flee
     ]
     cycles = query("select vehicles, vehicle_days from mart.cycle_carriers order by carrier_code")
     assert [[*row.values()] for row in cycles] == [[1, 1], [0, 0]]
+
+
+def test_an_amount_of_which_only_zeros_are_known_is_unknown_in_every_sum(fill, run, query):
+    """A carrier whose one amount has no rate stood at 0 beside the day of its vehicle, which was null."""
+    owners = ("A", "C1"), ("B", "C1"), ("C", "C2"), ("D", "C3"), ("E", "C3")
+    places = [{"plate": plate, "carrier_code": carrier, "unit_code": "U1"} for plate, carrier in owners]
+    fill("fact.vehicle_day_coverage", *places)
+    brl = {"A": None, "B": D("0.00"), "C": D("0.00"), "D": None, "E": D("7.00")}
+    others = dict.fromkeys(("disallowed_brl", "held_brl", "in_favour_brl"), D("0.00"))
+    rows = [
+        {**place, **others, "vehicle_amounts_id": place["plate"], "paid_doubtful_brl": brl[place["plate"]]}
+        for place in places
+    ]
+    fill("fact.vehicle_day_amounts", *rows)
+    fill("fact.vehicle_cycle_amounts", *({**row, "cycle_start": cycle_of(DAY, 16).start} for row in rows))
+    run()
+    columns = "carrier_code, paid_doubtful_brl, disallowed_brl"
+    for model in ("carrier_days", "cycle_carriers"):
+        found = query(f"select {columns} from mart.{model} order by carrier_code")
+        assert [[*row.values()] for row in found] == [["C1", None, 0], ["C2", 0, 0], ["C3", 7, 0]], model
+    assert query("select paid_doubtful_brl, held_brl from mart.daily_kpis") == [{"paid_doubtful_brl": 7, "held_brl": 0}]
 
 
 def test_silent_vehicles_are_counted_beside_a_carriers_sums(fill, run, query):

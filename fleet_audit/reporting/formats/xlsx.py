@@ -16,7 +16,6 @@ from xlsxwriter.format import Format
 from xlsxwriter.utility import xl_range
 from xlsxwriter.worksheet import Worksheet
 
-from fleet_audit.reporting import locale
 from fleet_audit.reporting.document_model import (
     NUMERIC,
     SENTENCE_WIDTH,
@@ -321,7 +320,7 @@ def _card(book: Workbook, sheet: Worksheet, row: int, card: Card) -> None:
     sheet.write_string(row, 0, card.label, book.style(**line))
     properties = {"bold": True, "font_color": colour, **line}
     if card.value is None:
-        sheet.write_string(row, 1, locale.NO_DATA, book.style(align="right", **properties))
+        sheet.write_string(row, 1, card.text, book.style(align="right", **properties))
     else:
         if card.kind is Kind.BRL:
             properties["num_format"] = f'{_BRAZIL}"R$" #,##0.00'

@@ -216,6 +216,9 @@ def _figures(values: dict[str, Any]) -> Figures:
             values[name] = 0 if kinds[name].startswith("int") else Decimal("0.00")
     if values.get("seen"):  # an amount whose findings have no price is in `values` and stays unknown
         values = dict.fromkeys(AMOUNTS, Decimal("0.00")) | values
+    for name in AMOUNTS:
+        if values.get(unknown_name(name)):
+            values[name] = values.get(name) or None  # zero beside an amount that is unknown is unknown too
     return Figures(**values)
 
 

@@ -93,7 +93,7 @@ def _amount_card(figures: Figures, name: str) -> Card:
     unknown = getattr(figures, unknown_name(name))
     note += unknown_note(unknown)
     is_alert = bool(value or unknown) and name != "in_favour_brl"  # what is owed to the carrier accuses nobody
-    return Card(AMOUNTS[name], value, Kind.BRL, note, is_alert)
+    return Card(AMOUNTS[name], value, Kind.BRL, note, is_alert, missing="a apurar" if unknown else NO_DATA)
 
 
 def unknown_note(vehicles: int | None) -> str:

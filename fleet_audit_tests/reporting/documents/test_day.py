@@ -273,6 +273,23 @@ def test_an_amount_that_no_price_makes_known_is_counted_beside_its_sum(frames: F
     assert "a apurar" not in of["Glosa"].note
 
 
+def test_an_amount_of_which_only_zeros_are_known_is_not_zero(frames: Frames) -> None:
+    """The page of a day had R$ 0,00 where the portal had "2 a apurar", and one of its tables a dash, the other 0,00."""
+    first, *others = frames.vehicle_day_amounts.index
+    unknown = frames.vehicle_day_amounts.assign(paid_doubtful_brl=Decimal("0.00"))
+    unknown = unknown.astype(frames.vehicle_day_amounts.dtypes)
+    unknown.loc[first, "paid_doubtful_brl"] = None
+    made = report(replace(frames, vehicle_day_amounts=unknown))
+    assert card(made, "Pago e em dúvida") == "a apurar"
+    assert "a apurar" in document_page(made.document).decode()
+    for key, name in (("units", "unit_code"), ("carriers", "carrier_code")):
+        table = grid(made, key)
+        position = [entry.name for entry in table.fields].index("paid_doubtful_brl")
+        assert table.column("paid_doubtful_brl").count(None) == 1, key
+        assert table.total[position] is None
+        assert unknown.loc[others, name].nunique() > 1  # zeros stay zeros elsewhere
+
+
 def test_incidents_of_one_rule_and_vehicle_are_one_thing_to_look_at_with_their_sum(frames: Frames) -> None:
     same = frames.incidents.iloc[[0, 0, 0]].reset_index(drop=True)
     brl = [Decimal("7.00"), Decimal("9.00"), Decimal("8.00")]
@@ -284,6 +301,7 @@ def test_incidents_of_one_rule_and_vehicle_are_one_thing_to_look_at_with_their_s
     assert together.amounts == f"A favor da transportadora {money(Decimal(24))}"
     assert together.sentence == "3 casos; o maior: B."
     assert (alone.amounts, alone.sentence) == (f"A favor da transportadora {money(Decimal(10))}", "A.")
+
 
 
 def test_runs_held_for_a_gap_of_ours_are_listed_by_reason_without_an_accusation(frames: Frames) -> None:

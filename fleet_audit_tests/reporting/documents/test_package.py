@@ -385,6 +385,23 @@ def test_glosas_add_up_to_those_of_the_waterfall(frames: Frames, change: Callabl
         }
 
 
+def test_doubt_of_which_only_zeros_are_known_is_an_empty_cell_of_the_waterfall() -> None:
+    doubt = {"plate": ["A", "B", "C", "D"], "carrier_code": ["C1", "C1", "C2", "C3"],
+             "paid_doubtful_brl": [None, Decimal("0.00"), Decimal("0.00"), None]}  # fmt: skip
+
+    def column(**known: Decimal) -> list[Decimal | None]:
+        rows = pd.DataFrame(doubt)
+        rows["paid_doubtful_brl"] = [
+            known.get(plate, brl) for plate, brl in rows[["plate", "paid_doubtful_brl"]].values
+        ]
+        made = waterfall_grid(Frames(vehicle_cycle_amounts=rows))
+        assert made.total is not None
+        return [*made.column("paid_doubtful_brl"), made.total[-1]]
+
+    assert column() == [None, Decimal(0), None, None]
+    assert column(B=Decimal("5.00")) == [Decimal("5.00"), Decimal(0), None, Decimal("5.00")]
+
+
 def test_a_run_that_two_groups_name_stands_in_glosas_where_the_waterfall_counts_it() -> None:
     """In the later one, which is disallowed; GLOSAS ended with an InvalidIndexError."""
     matches = [match(0, "C1", [], ["r0"], 10), match(1, "C1", [], ["r0", "r1"], 30)]

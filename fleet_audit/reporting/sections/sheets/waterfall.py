@@ -12,6 +12,7 @@ import pandas as pd
 
 from fleet_audit.logic.costs.waterfall import COLUMNS, CycleFacts, waterfall, waterfall_rows
 from fleet_audit.logic.primitives.computed_once import computed_once
+from fleet_audit.logic.primitives.money import known_sum
 from fleet_audit.reporting.document_model import Field, Grid, Kind, grid_of
 from fleet_audit.reporting.labels import NO_CARRIER
 from fleet_audit.reporting.sections.inputs import Frames, names_of, records
@@ -62,7 +63,7 @@ def waterfall_grid(frames: Frames) -> Grid:
     beside = {
         "fixed_brl": _sums(frames.billing_lines, "fixed_brl"),
         "adjustments_brl": _sums(frames.adjustments, "difference_brl"),
-        "paid_doubtful_brl": _sums(frames.vehicle_cycle_amounts, "paid_doubtful_brl"),
+        "paid_doubtful_brl": _doubtful(frames.vehicle_cycle_amounts),
     }
     names = names_of(frames.carriers, "carrier_code")
     rows = []
@@ -72,10 +73,20 @@ def waterfall_grid(frames: Frames) -> Grid:
         row["total_brl"] = row["admitted_brl"] + row["fixed_brl"] + row["adjustments_brl"]
         rows.append({"carrier": names.get(code, code) or NO_CARRIER, **row})
     rows.sort(key=lambda row: row["carrier"])
-    total = {entry.name: sum((row[entry.name] for row in rows), _ZERO) for entry in FIELDS[1:]}
+    total = {entry.name: known_sum(row[entry.name] for row in rows) for entry in FIELDS[1:]}
+    if None in [row["paid_doubtful_brl"] for row in rows]:
+        total["paid_doubtful_brl"] = total["paid_doubtful_brl"] or None
     return grid_of(FIELDS, rows, {"carrier": "Total", **total} if rows else None)
 
 
 def _sums(frame: pd.DataFrame, name: str) -> dict[str, Decimal]:
     known = frame[frame[name].notna()]
     return {str(code): sum(own, _ZERO) for code, own in known[name].groupby(known["carrier_code"].fillna(""))}
+
+
+def _doubtful(amounts: pd.DataFrame) -> dict[str, Decimal | None]:
+    """What is paid and in doubt, per carrier; None where nothing is known but that some vehicle's amount is unknown."""
+    name = "paid_doubtful_brl"
+    unknown = set(amounts.loc[amounts[name].isna(), "carrier_code"].fillna(""))
+    sums = _sums(amounts, name)
+    return sums | {code: sums.get(code) or None for code in unknown}
