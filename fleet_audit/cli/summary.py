@@ -1,4 +1,4 @@
-"""The result of a run on one screen: km, money, findings by severity, what was refused, where the reports are.
+"""The result of a run on one screen: km, money, findings, the four amounts, what was refused, where the reports are.
 
 Numbers come from the warehouse, so they equal those of the reports.
 """
@@ -14,6 +14,7 @@ import pandas as pd
 from fleet_audit.cli.lines import write_figures, write_labelled
 from fleet_audit.cli.run import JobResult
 from fleet_audit.installation import Installation
+from fleet_audit.logic.primitives.money import sum_decimal
 from fleet_audit.logic.reference.changes import delta_statement
 from fleet_audit.observability.json_logs import known_fields, partition_name
 from fleet_audit.reporting.locale import number
@@ -26,6 +27,12 @@ _DELTAS = """
 select * from ops.reference_deltas where operational_date between :first and :last or not is_rerun
 order by change_run_id, operational_date, carrier_code
 """
+AMOUNTS = {
+    "paid_doubtful_brl": "paid and in doubt",
+    "disallowed_brl": "disallowed",
+    "held_brl": "held",
+    "in_favour_brl": "in the carriers' favour",
+}
 SEVERITIES = {"C": "critical", "H": "high", "M": "medium", "L": "low"}
 
 
@@ -36,7 +43,9 @@ def print_summary(settings: Settings, result: JobResult) -> None:
     first, last = result.days[0], result.days[-1]
     span: dict[str, object] = {"first": first, "last": last}
     with known_fields(partition=partition_name(first, last), run_ids=result.run_ids):
-        write_figures(f"{first} to {last}", [*_figures(warehouse, span), *_findings(warehouse, span)])
+        write_figures(
+            f"{first} to {last}", [*_figures(warehouse, span), *_findings(warehouse, span), *_amounts(warehouse, span)]
+        )
         lake = installation.lake()
         reports = [("D-1 report", f"reports/d1/date={last}/d1.html")]
         for start in result.cycles:
@@ -150,16 +159,22 @@ def _figures(warehouse: Warehouse, span: dict[str, object]) -> list[tuple[str, s
 
 def _findings(warehouse: Warehouse, span: dict[str, object]) -> list[tuple[str, str]]:
     found = warehouse.read(
-        "select severity, count(*) as number, sum(brl_at_stake) as brl from fact.findings "
+        "select severity, count(*) as number from fact.findings "
         "where operational_date between :first and :last and status = 'open' group by severity",
         span,
     )
-    by_severity = {row.severity: row for row in found.itertuples()}
-    lines = []
-    for code, name in SEVERITIES.items():
-        row = by_severity.get(code)
-        lines.append((f"findings, {name}", "0" if row is None else f"{row.number}  ({_at_stake(row.brl)})"))
-    return lines
+    numbers = dict(zip(found["severity"], found["number"], strict=True))
+    return [(f"findings, {name}", f"{numbers.get(code, 0)}") for code, name in SEVERITIES.items()]
+
+
+def _amounts(warehouse: Warehouse, span: dict[str, object]) -> list[tuple[str, str]]:
+    """The four amounts of the days, apart: findings of one cause share theirs, and no two kinds are added up."""
+    days = warehouse.read(
+        "select paid_doubtful_brl, disallowed_brl, held_brl, in_favour_brl from fact.vehicle_day_amounts "
+        "where operational_date between :first and :last",
+        span,
+    )
+    return [(label, _amount(days[name])) for name, label in AMOUNTS.items()]
 
 
 def _refused(warehouse: Warehouse) -> list[str]:
@@ -182,5 +197,8 @@ def _brl(value: Any) -> str:
     return "no data" if pd.isna(value) else f"R$ {_number(value)}"
 
 
-def _at_stake(brl: Any) -> str:
-    return "no amount at stake" if pd.isna(brl) else f"{_brl(brl)} at stake"
+def _amount(days: pd.Series) -> str:
+    """The known part, zero without rows, and of how many vehicle-days the amount has no rate."""
+    known, unknown = sum_decimal(days) or Decimal(0), int(days.isna().sum())
+    beside = f"{unknown} without a rate"
+    return _brl(known) if not unknown else f"{_brl(known)} + {beside}" if known else beside

@@ -15,6 +15,7 @@ import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 import pytest
 
+from fleet_audit.cli.summary import AMOUNTS
 from fleet_audit.defs.catalog import group_of
 from fleet_audit.reporting.locale import money
 from fleet_audit.schema import lake
@@ -113,6 +114,15 @@ def test_the_summary_equals_the_tables_and_names_the_reports(ran, first):
     assert "912,77" in result.stdout
     assert "R$ 4.542,26" in result.stdout
     assert "Traceback" not in said(result)
+    shown = [line.split("│")[1:3] for line in result.stdout.splitlines() if line.count("│") == 3]
+    values = {label.strip(): value.strip() for label, value in shown}
+    amounts = first.query("select * from fact.vehicle_day_amounts")
+    known = {label: amounts[name].dropna().sum() for name, label in AMOUNTS.items()}
+    assert {label: values[label].split(" + ")[0] for label, brl in known.items() if brl} == {
+        label: money(brl).replace("\xa0", " ") for label, brl in known.items() if brl
+    }
+    assert any(known.values())
+    assert "at stake" not in result.stdout  # a sum of findings counted a cause twice, and the four amounts together
     reports = first.home / "lake" / "reports"
     assert f"{reports}/d1" in result.stdout
     assert {path.name for path in (reports / "d1" / f"date={DAY}").iterdir()} == {
