@@ -46,7 +46,8 @@ def read_delimited(text: str, limits: Limits, vocabulary: set[str]) -> Delimited
     if records is not None:
         return DelimitedText(records, separator, ())
     records, strays = _careful_records(lines, separator)
-    warning = f"{strays} lines have a quotation mark that nothing closes; it was ignored."
+    have = "line has" if strays == 1 else "lines have"
+    warning = f"{strays} {have} a quotation mark that nothing closes; it was ignored."
     return DelimitedText(records, separator, (warning,) if strays else ())
 
 

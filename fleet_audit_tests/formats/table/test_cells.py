@@ -94,7 +94,7 @@ def test_a_lone_quote_swallows_no_rows():
     rows = [BULLETIN_ROWS[1], broken, *(changed(ROW, c0=str(number)) for number in range(30)), BULLETIN_ROWS[1]]
     parsed = read("bulletin", bulletin(*rows))
     assert (parsed.rows_read, len(parsed.rows), parsed.rows_duplicate) == (33, 32, 1)
-    assert "1 lines have a quotation mark that nothing closes" in parsed.warnings[0]
+    assert "1 line has a quotation mark that nothing closes" in parsed.warnings[0]
 
 
 def test_a_quoted_cell_may_run_over_lines():
