@@ -5,6 +5,7 @@ Only words belong here; the effect of a code on money or score is decided elsewh
 
 from __future__ import annotations
 
+from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.registry import TITLES
 
 SEVERITIES = {"C": "Crítica", "H": "Alta", "M": "Média", "L": "Baixa"}
@@ -25,7 +26,7 @@ ODOMETER_EVENTS = {
     "frozen": "hodômetro parado",
     "parked": "contagem com rastreador parado",
 }
-VEHICLE_CLASSES = {"onibus": "Ônibus", "micro": "Micro-ônibus", "van": "Van"}
+VEHICLE_CLASSES = {code: name.capitalize() for code, name in sentences.VEHICLE_CLASSES.items()}
 AREAS = {"AGR": "Agrícola", "IND": "Adm-Indústria"}
 REGIMES = {"municipal": "Municipal", "intermunicipal": "Intermunicipal"}
 CONTRACT_KINDS = {"contrato": "Contrato", "spot": "Spot"}

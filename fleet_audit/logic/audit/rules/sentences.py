@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+VEHICLE_CLASSES = {"onibus": "ônibus", "micro": "micro-ônibus", "van": "van"}
 _SHOWN_PLATES = 5
 _SWAP = str.maketrans({",": ".", ".": ","})
 

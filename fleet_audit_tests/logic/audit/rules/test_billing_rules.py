@@ -140,7 +140,9 @@ def test_v02_a_minibus_billed_as_a_bus() -> None:
     line = billed(rate_brl_per_km="6.10", variable_brl="1830.00")
     [row] = found(as_class(line), "V02")
     assert (row["plate"], row["severity"], row["paid_doubtful_brl"]) == (PLATE, "H", Decimal("360.00"))
-    assert "como onibus a R$ 6,10 por km, mas no cadastro ele é micro, a no máximo R$ 4,90" in row["explanation_pt"]
+    assert (
+        "como ônibus a R$ 6,10 por km, mas no cadastro ele é micro-ônibus, a no máximo R$ 4,90" in row["explanation_pt"]
+    )
     assert row["evidence"]["invoice_line"]["vehicle_class"] == "onibus"
 
 

@@ -253,7 +253,7 @@ def test_g08_the_front_that_the_bus_did_not_go_to(text: str) -> None:
     assert (finding["severity"], finding["declared_run_id"], finding["trip_id"]) == ("H", "R", "T")
     assert pd.isna(finding["amount"])
     assert (
-        f"declara a chegada em {text}, mas o veículo AAA1A11 não parou a menos de 1 km de Frente Água Clara"
+        f", declara a chegada em {text}, mas o veículo AAA1A11 não parou a menos de 1 km de Frente Água Clara"
         in finding["explanation_pt"]
     )
     assert "chegou a Usina Conquista do Pontal às 07:00" in finding["explanation_pt"]

@@ -312,6 +312,11 @@ def test_q02_names_the_silent_vehicles_of_a_fleet():
     assert finding["explanation_pt"].startswith(
         "Em 10/06/2025, 1 de 2 veículos da transportadora CONLOG na unidade UCP"
     )
+    names = {"carriers": rows(reference.CARRIERS, {"carrier_code": "CONLOG", "name": "Conlog Ltda."}),
+             "units": rows(reference.UNITS, {"unit_code": "UCP", "name": "Conquista"})}  # fmt: skip
+    named = replace(context, reference=context.reference.with_tables(**names))
+    [sentence] = [one["explanation_pt"] for one in found(named, "Q02")]
+    assert "da transportadora Conlog Ltda. na unidade Conquista não foi visto" in sentence
     assert (finding["carrier_code"], finding["unit_code"], finding["severity"]) == ("CONLOG", "UCP", "H")
     assert finding["evidence"]["silent_plates"] == [OTHER]
 

@@ -65,6 +65,7 @@ def test_v06_an_empty_cell_is_not_an_empty_bus(passengers: int | None, is_found:
     context = audit([trip("T", "06:00", "07:00")], [run("R", "06:00", "07:00", passengers=passengers)])
     findings = found(context, "V06")
     assert bool(findings) is is_found
+    assert all("das 06:00 às 07:00, declara zero passageiros" in row["explanation_pt"] for row in findings)
     assert all((row["km_at_stake"], row["brl_at_stake"]) == (Decimal("30.00"), Decimal("147.00")) for row in findings)
 
 

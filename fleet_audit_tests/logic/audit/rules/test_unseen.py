@@ -153,7 +153,8 @@ def test_g02_reads_the_odometer_and_the_ignition_at_both_ends_of_the_silence() -
 PLACES = Reference.of({"pois": rows(
     reference.POIS,
     {"poi_id": "GAR", "kind": "garagem", "latitude": GARAGE[0], "longitude": GARAGE[1], "radius_m": 300.0},
-    {"poi_id": "USI", "kind": "usina", "latitude": MILL[0], "longitude": MILL[1], "radius_m": 900.0},
+    {"poi_id": "USI", "name": "Usina Um", "kind": "usina", "latitude": MILL[0], "longitude": MILL[1],
+     "radius_m": 900.0},
 )})  # fmt: skip
 
 
@@ -179,7 +180,7 @@ def test_g02_a_row_is_missing_in_a_visit_report() -> None:
     second = visit_leg("B", "08:00", "08:30", origin_address="Garagem", origin_poi_id="GAR", row_number=9)
     [finding] = between(first, second, [span("06:00", "09:00", source="visit_report")], reference=PLACES)
     assert finding["confidence"] == 0.99
-    assert "(USI, Usina)" in finding["explanation_pt"]
+    assert "(Usina Um, Usina)" in finding["explanation_pt"]
     assert finding["evidence"]["rows"] == [["a" * 64, 8], ["a" * 64, 9]]
     unknown = {**second, "origin_poi_id": None}
     assert not between(first, unknown, [], reference=PLACES)
@@ -223,7 +224,7 @@ def test_g02_a_move_over_night_that_no_odometer_counted_leaves_half_a_doubt(coun
 def test_g02_the_tracker_is_off_over_night() -> None:
     [finding] = overnight({}, {})
     assert (finding["trip_id"], finding["confidence"]) == ("B", 0.97)
-    assert "terminou um trecho em 09/06/2025 22:40 (USI)" in finding["explanation_pt"]
+    assert "terminou um trecho em 09/06/2025 22:40 (Usina Um)" in finding["explanation_pt"]
     assert "começou o seguinte em 10/06/2025 06:00 a 22,80 km dali (GAR)" in finding["explanation_pt"]
 
 

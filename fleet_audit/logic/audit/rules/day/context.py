@@ -31,7 +31,7 @@ from fleet_audit.logic.primitives.parameters import ParameterSet
 from fleet_audit.logic.primitives.sphere import distance_m
 from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.logic.reference.tolerances import tolerances
-from fleet_audit.logic.reference.validity import DEFAULT_ZONE
+from fleet_audit.logic.reference.validity import DEFAULT_ZONE, valid_on
 from fleet_audit.logic.trips.movements import mean_step_s
 from fleet_audit.schema.derive import empty_frame
 from fleet_audit.schema.facts import REFERENCE_CHANGES
@@ -124,6 +124,12 @@ class AuditDay(TripAndRunRecords):
     def legs_of_day(self) -> LegsFrame:
         """Legs of D."""
         return self.of_day(self.legs)
+
+    @cached_property
+    def place_names(self) -> dict[str, str]:
+        """Place → its name, of the places of D that have one."""
+        pois = valid_on(self.reference.pois, self.day).dropna(subset=["name"])
+        return dict(zip(pois["poi_id"], pois["name"], strict=True))
 
     @cached_property
     def repeated_runs(self) -> pd.DataFrame:

@@ -52,19 +52,26 @@ def _expected(context: AuditDay) -> pd.DataFrame:
 def _draft(context: AuditDay, unit: str, carrier: str, silent: list[str], vehicles: int) -> Draft:
     share = 100 * len(silent) / vehicles
     named = ", ".join(silent[:5]) + (f" e mais {len(silent) - 5}" if len(silent) > 5 else "")
+    carrier_name = _name(context.reference.carriers.set_index("carrier_code"), carrier)
+    unit_name = _name(context.reference.units.set_index("unit_code"), unit)
     seen = "não foi visto" if len(silent) == 1 else "não foram vistos"
     return Draft(
         "Q02",
         None,
         f"Em {sentences.day(context.day)}, {len(silent)} de {sentences.counted(vehicles, 'veículo', 'veículos')} da "
-        f"transportadora {carrier} na unidade {unit} {seen} em nenhum momento ({sentences.number(share, 1)} %, "
-        f"acima de {sentences.number(context.parameters.silent_fleet_pct, 0)} %): {named}.",
+        f"transportadora {carrier_name} na unidade {unit_name} {seen} em nenhum momento ({sentences.number(share, 1)} "
+        f"%, acima de {sentences.number(context.parameters.silent_fleet_pct, 0)} %): {named}.",
         1.0,
         facts={"unit_code": unit, "carrier_code": carrier, "silent_plates": silent, "vehicles": vehicles},
         extra=(unit, carrier),
         unit_code=unit,
         carrier_code=carrier,
     )
+
+
+def _name(named: pd.DataFrame, code: str) -> str:
+    """The name that people use, or the code where there is none."""
+    return str(named["name"].dropna().to_dict().get(code, code))
 
 
 def _has_devices(context: AuditDay) -> bool:
@@ -74,7 +81,7 @@ def _has_devices(context: AuditDay) -> bool:
 RULES = (
     Rule(
         "Q02",
-        "5",
+        "6",
         "H",
         "Veículos-dia sem dado",
         "Veículos da frota não foram vistos em nenhum momento do dia: o que fizeram não é conhecido.",

@@ -49,7 +49,7 @@ def empty_runs(context: AuditDay) -> list[Draft]:
             Draft(
                 "V06",
                 run["plate"],
-                f"A {sentences.run(run)} de {sentences.period(run, context.zone(run['plate']))} declara zero "
+                f"A {sentences.run(run)} de {sentences.period(run, context.zone(run['plate']))}, declara zero "
                 "passageiros "
                 f"em uma corrida de {sentences.km(run['declared_km'])}.",
                 WRITTEN_CONFIDENCE,
@@ -76,7 +76,7 @@ def overfull_runs(context: AuditDay) -> list[Draft]:
             Draft(
                 "V05",
                 run["plate"],
-                f"A {sentences.run(run)} de {sentences.period(run, context.zone(run['plate']))} declara {count} "
+                f"A {sentences.run(run)} de {sentences.period(run, context.zone(run['plate']))}, declara {count} "
                 f"passageiros, e o veículo {run['plate']} tem {places} lugares no cadastro.",
                 WRITTEN_CONFIDENCE,
                 (),
@@ -135,7 +135,7 @@ RULES = (
     ),
     Rule(
         "V05",
-        "3",
+        "4",
         "M",
         "Passageiros acima da lotação, ou sempre lotado",
         "A ata declara mais passageiros do que o veículo tem de lugares.",
@@ -150,7 +150,7 @@ RULES = (
     ),
     Rule(
         "V06",
-        "3",
+        "4",
         "M",
         "Corrida vazia declarada como serviço",
         "A própria ata declara zero passageiros em uma corrida de serviço.",

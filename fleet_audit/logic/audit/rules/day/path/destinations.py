@@ -237,7 +237,7 @@ def _missed(context: AuditDay, run: Record, place: Record, last: Record, *, has_
     return Draft(
         "G08",
         plate,
-        f"A {sentences.run(run)} de {sentences.period(run, zone)} declara a chegada em {run['destination_text']}, mas "
+        f"A {sentences.run(run)} de {sentences.period(run, zone)}, declara a chegada em {run['destination_text']}, mas "
         f"o veículo {plate} não parou a menos de {sentences.number(context.parameters.far_from_place_km, 0)} km de "
         f"{place['name'] if not pd.isna(place['name']) else place['poi_id']} e chegou a {ended} às "
         f"{sentences.clock(last['ended_at'], zone)}.",
@@ -274,7 +274,7 @@ RULES = (
     ),
     Rule(
         "G08",
-        "11",
+        "12",
         "H",
         "Destino declarado não visitado",
         "A ata declara a chegada em um local cadastrado em que o veículo não parou.",

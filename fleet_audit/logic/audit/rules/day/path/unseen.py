@@ -325,7 +325,7 @@ def _moved(
 ) -> Draft:  # fmt: skip
     plate = leg["plate"]
     zone = context.zone(plate)
-    places = [_place(leg, "destination"), _place(following, "origin")]
+    places = [_place(context, leg, "destination"), _place(context, following, "origin")]
     why = (
         "sem tempo para esse percurso ou com o veículo parado segundo o próprio relatório"
         if is_sure
@@ -354,9 +354,10 @@ def _moved(
     )
 
 
-def _place(leg: Record, side: str) -> str:
+def _place(context: AuditDay, leg: Record, side: str) -> str:
+    """`Usina Um, Rodovia SP-300, -22,10000; -49,00000`, as far as it is known."""
     latitude, longitude, address, poi = (leg[f"{side}_{name}"] for name in _ENDS)
-    known = [str(text) for text in (poi, address) if not pd.isna(text)]
+    known = [str(text) for text in (context.place_names.get(poi, poi), address) if not pd.isna(text)]
     if not pd.isna(latitude):
         known.append(f"{sentences.number(latitude, 5)}; {sentences.number(longitude, 5)}")
     return ", ".join(known)
@@ -412,7 +413,7 @@ def _gap(context: AuditDay, trip: Record, silences: list[tuple[pd.Timestamp, pd.
 RULES = (
     Rule(
         "G02",
-        "9",
+        "10",
         "H",
         "Trecho começa onde o anterior não terminou",
         "O veículo mudou de lugar entre dois trechos sem que esse percurso tenha sido observado.",
