@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 
 from fleet_audit.logic.primitives.cycles import Cycle
-from fleet_audit.reporting.document_model import Document, Field, Grid, Section
+from fleet_audit.reporting.document_model import Card, Document, Field, Grid, Kind, Section
 from fleet_audit.reporting.documents.cycle import build_cycle
 from fleet_audit.reporting.documents.day import DayReport, build_day
 from fleet_audit.reporting.formats.csv import csv_parts, grid_csv, texts_csv
@@ -320,6 +320,20 @@ def pages_of_listing(texts: list[str]) -> list[str]:
     made = document_pdf(Document("Relatório", "dia", GENERATED_AT, (), (), (listing,)))
     shown = subprocess.run(["pdftotext", "-layout", "-", "-"], input=made, capture_output=True, check=True)
     return shown.stdout.decode().split("\f")
+
+
+@pytest.mark.skipif(shutil.which("pdftotext") is None, reason="pdftotext reads the words of a page")
+def test_no_note_of_a_headline_number_runs_into_the_number_below() -> None:
+    """A note of three lines ended in the label of the card below it."""
+    cards = [Card(f"Rotulo{number}", 1, Kind.INTEGER, "palavra " * 90 + "ultima") for number in range(8)]
+    made = document_pdf(Document("Relatório", "dia", GENERATED_AT, tuple(cards), (), ()))
+    shown = subprocess.run(["pdftotext", "-bbox", "-", "-"], input=made, capture_output=True, check=True).stdout
+    words = re.findall(r'yMin="([\d.]+)" xMax="[\d.]+" yMax="([\d.]+)">(\w+)<', shown.decode())
+    ends = [float(bottom) for _, bottom, word in words if word == "ultima"]
+    starts = [float(top) for top, _, word in words if word in {f"Rotulo{number}" for number in range(4, 8)}]
+    assert len(ends) == 8
+    assert len(starts) == 4
+    assert max(ends[:4]) < min(starts)
 
 
 @pytest.mark.skipif(shutil.which("pdftotext") is None, reason="pdftotext reads the words of a page")
