@@ -23,9 +23,15 @@ from fleet_audit.reporting.sections.exceptions import NOTE as EXCEPTIONS_NOTE
 from fleet_audit.reporting.sections.exceptions import exceptions_grid
 from fleet_audit.reporting.sections.figures import Figures, figures_by, figures_of
 from fleet_audit.reporting.sections.forecast_table import budget_note, forecast_grid
-from fleet_audit.reporting.sections.incidents import INCIDENTS_NOTE, incidents_grid
+from fleet_audit.reporting.sections.incidents import INCIDENTS_NOTE, incidents_grid, short_incidents_grid
 from fleet_audit.reporting.sections.inputs import Frames, as_of, names_of, records
-from fleet_audit.reporting.sections.listings import AMOUNT_FIELDS, figures_grid, findings_grid, held_grid
+from fleet_audit.reporting.sections.listings import (
+    AMOUNT_FIELDS,
+    figures_grid,
+    findings_grid,
+    held_grid,
+    short_findings_grid,
+)
 from fleet_audit.reporting.sections.rules_not_tested import NOTE as NOT_TESTED_NOTE
 from fleet_audit.reporting.sections.rules_not_tested import rules_not_tested_grid
 from fleet_audit.reporting.sections.sheets.review_sample import review_sample_grid, review_sample_note
@@ -164,6 +170,7 @@ def detail_sections(
 ) -> tuple[Section, ...]:
     """Days, incidents, findings, routes, vehicles, adjustments, untested rules, and the lists of the workbook alone."""
     findings = findings_grid(frames)
+    short = short_findings_grid(frames, findings, by_vehicle=True)
     of_routes = [*(source for source in sources if "route_code" in source.column_names), _declared_of_routes(lines)]
     routes = figures_grid(
         "Rota",
@@ -182,9 +189,12 @@ def detail_sections(
         Section(
             "incidents",
             "Principais incidentes",
-            incidents_grid(frames, _TOP),
+            incidents_grid(frames),
             sheet="Incidentes",
-            note=f"{INCIDENTS_NOTE} Os {_TOP} primeiros.",
+            short_grid=short_incidents_grid(frames),
+            print_rows=_TOP,
+            page_rows=_TOP,
+            note=INCIDENTS_NOTE,
             empty="Nenhum incidente com valor neste ciclo.",
         ),
         Section(
@@ -192,6 +202,7 @@ def detail_sections(
             "Principais divergências",
             replace(findings, rows=findings.rows[:_TOP]),
             sheet="Divergências",
+            short_grid=replace(short, rows=short.rows[:_TOP]),
             note=f"As {_TOP} primeiras; todas estão na aba Achados da planilha.",
             empty="Nenhum achado.",
         ),

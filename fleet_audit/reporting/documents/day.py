@@ -25,7 +25,7 @@ from fleet_audit.reporting.sections.divergences import divergence_maps
 from fleet_audit.reporting.sections.figures import Figures, figures_by, figures_of, plan_source, sources_of
 from fleet_audit.reporting.sections.freshness import missing_note, sources_grid
 from fleet_audit.reporting.sections.headline import headline
-from fleet_audit.reporting.sections.incidents import INCIDENTS_NOTE, highlights, incidents_grid
+from fleet_audit.reporting.sections.incidents import INCIDENTS_NOTE, highlights, incidents_grid, short_incidents_grid
 from fleet_audit.reporting.sections.inputs import Frames, names_of
 from fleet_audit.reporting.sections.listings import (
     AMOUNT_FIELDS,
@@ -204,6 +204,7 @@ def _evidence_sections(frames: Frames) -> tuple[Section, ...]:
             incidents_grid(frames),
             sheet="Incidentes",
             print_rows=40,
+            short_grid=short_incidents_grid(frames),
             note=INCIDENTS_NOTE,
             empty="Nenhum incidente com valor neste dia.",
         ),

@@ -12,14 +12,15 @@ from typing import Any
 import pandas as pd
 
 from fleet_audit.logic.primitives.money import known_sum
-from fleet_audit.reporting.document_model import Field, Grid, Highlight, Kind, grid_of
+from fleet_audit.reporting.document_model import Field, Folded, Grid, Highlight, Kind, grid_of
 from fleet_audit.reporting.labels import AMOUNTS, CAUSES, HELD_REASONS, rule_title
-from fleet_audit.reporting.locale import counted, money, number
+from fleet_audit.reporting.locale import counted, day, money, number
 from fleet_audit.reporting.sections.figures import incidents_with_amount
 from fleet_audit.reporting.sections.inputs import Frames, names_of, records
 
 INCIDENTS_NOTE = (
-    "Achados com a mesma causa são um incidente, que conta cada valor uma vez. Em ordem do maior de seus valores."
+    "Achados com a mesma causa são um incidente, que conta cada valor uma vez. Em ordem do maior de seus valores. "
+    "Na página e no PDF, os do mesmo veículo e da mesma regra estão em uma linha; na planilha, cada um na sua."
 )
 MOST_HIGHLIGHTS = 5  # a manager reads five before work
 INCIDENT_FIELDS = (
@@ -61,23 +62,67 @@ def money_by_root(incidents: pd.DataFrame) -> dict[str, Decimal]:
     return found
 
 
-def incidents_grid(frames: Frames, most: int | None = None) -> Grid:
-    """The incidents that touch an amount, by R$; at most so many where `most` is given."""
+def incidents_grid(frames: Frames) -> Grid:
+    """The incidents that touch an amount, by R$."""
     carriers = names_of(frames.carriers, "carrier_code")
-    rows = records(by_money(incidents_with_amount(frames.incidents)))
-    for row in rows:
-        row["cause"], row["title"] = CAUSES[row["cause"]], rule_title(row["root_rule_id"])
-        row["plates"], row["members"] = ", ".join(row["plates"]), len(row["finding_ids"])
-        row["carrier"] = carriers.get(row["carrier_code"], row["carrier_code"])
-    return grid_of(INCIDENT_FIELDS, rows[:most])
+    return grid_of(INCIDENT_FIELDS, [_worded(row, carriers) for row in _by_money(frames)])
+
+
+def short_incidents_grid(frames: Frames) -> Grid:
+    """The same with one row for those of one rule and vehicle: one without a tariff filled three pages of a cycle."""
+    carriers = names_of(frames.carriers, "carrier_code")
+    merged = [_merged([_worded(row, carriers) for row in rows]) for rows in _alike(frames)]
+    return grid_of(INCIDENT_FIELDS, sorted(merged, key=_largest, reverse=True))
+
+
+def _by_money(frames: Frames) -> list[dict[str, Any]]:
+    return records(by_money(incidents_with_amount(frames.incidents)))
+
+
+def _alike(frames: Frames) -> list[list[dict[str, Any]]]:
+    """The incidents of one rule and vehicle together, the largest first."""
+    alike: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for row in _by_money(frames):
+        alike.setdefault((row["root_rule_id"], row["carrier_code"], *row["plates"]), []).append(row)
+    return list(alike.values())
+
+
+def _worded(row: dict[str, Any], carriers: dict[str, str]) -> dict[str, Any]:
+    return {
+        **row,
+        "cause": CAUSES[row["cause"]],
+        "title": rule_title(row["root_rule_id"]),
+        "plates": ", ".join(row["plates"]),
+        "members": len(row["finding_ids"]),
+        "carrier": carriers.get(row["carrier_code"], row["carrier_code"]),
+    }
+
+
+def _merged(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """One row for several: their sums, first and last day, and each sentence as a further line."""
+    if len(rows) == 1:
+        return rows[0]
+    first, last = (pick(row["operational_date"] for row in rows) for pick in (min, max))
+    same_cause = len({row["cause"] for row in rows}) == 1
+    return {
+        **rows[0],
+        "cause": rows[0]["cause"] if same_cause else "Várias",
+        "sentence_pt": Folded(_of_largest(rows), (row["sentence_pt"] for row in rows)),
+        "members": sum(row["members"] for row in rows),
+        "operational_date": first if first == last else f"{day(first)} a {day(last)}",
+        **{name: known_sum(row[name] for row in rows) for name in AMOUNTS},
+    }
+
+
+def _of_largest(rows: list[dict[str, Any]]) -> str:
+    """The sentence of the first, and before it how many there are."""
+    first = rows[0]["sentence_pt"]
+    return str(first) if len(rows) == 1 else f"{number(len(rows), 0)} casos; o maior: {first}"
 
 
 def highlights(frames: Frames, most: int = MOST_HIGHLIGHTS) -> tuple[Highlight, ...]:
     """What to look at first, by R$: incidents, those of one rule and vehicle together, and held runs per reason."""
-    alike: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
-    for row in records(by_money(incidents_with_amount(frames.incidents))):
-        alike.setdefault((row["root_rule_id"], row["carrier_code"], *row["plates"]), []).append(row)
-    found = [_highlight(rows) for rows in alike.values()]
+    found = [_highlight(rows) for rows in _alike(frames)]
     found += _held_without_finding(frames)
     found.sort(key=lambda pair: (-pair[0], pair[1].sentence))
     return tuple(highlight for brl, highlight in found[:most] if brl > 0)
@@ -93,11 +138,10 @@ def _highlight(rows: list[dict[str, Any]]) -> tuple[Decimal, Highlight]:
 
     A vehicle without a tariff had four of five places of a day, one for each trip.
     """
-    first, count = rows[0], len(rows)
+    first = rows[0]
     sums = {name: known_sum(row[name] for row in rows) for name in AMOUNTS}
-    sentence = first["sentence_pt"] if count == 1 else f"{number(count, 0)} casos; o maior: {first['sentence_pt']}"
     target = f"#{finding_anchor(first['root_finding_id'])}"
-    return _largest(sums), Highlight(", ".join(first["plates"]), amounts_text(sums), sentence, target)
+    return _largest(sums), Highlight(", ".join(first["plates"]), amounts_text(sums), _of_largest(rows), target)
 
 
 def _held_without_finding(frames: Frames) -> list[tuple[Decimal, Highlight]]:

@@ -119,18 +119,20 @@ def findings_grid(frames: Frames) -> Grid:
     return grid_of(FINDING_FIELDS, _ranked_findings(frames))
 
 
-def short_findings_grid(frames: Frames, findings: Grid) -> Grid:
+def short_findings_grid(frames: Frames, findings: Grid, *, by_vehicle: bool = False) -> Grid:
     """The findings with one row for more than five of one rule and carrier without R$, where the first of them stands.
 
-    One carrier's bulletins with the wrong date filled 22 rows of a day. Findings of an incident with R$ keep theirs.
+    One carrier's bulletins with the wrong date filled 22 rows of a day. Findings of an incident with R$ keep theirs,
+    or, `by_vehicle`, have one row for more than five of one rule and vehicle: one without a tariff filled 28 of 50.
     """
     names = [entry.name for entry in findings.fields]
     rows = [dict(zip(names, row, strict=True)) for row in findings.rows]
     paid = {root for root, brl in money_by_root(frames.incidents).items() if brl}
     alike: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     for number, row in enumerate(rows):
-        is_paid = row["brl_at_stake"] or paid & {row["finding_id"], row["root_finding_id"]}
-        key = (number,) if is_paid else (row["severity"], row["rule_id"], row["carrier"], row["status"])
+        is_paid = bool(row["brl_at_stake"] or paid & {row["finding_id"], row["root_finding_id"]})
+        own = (row["plate"] if by_vehicle else number) if is_paid else None
+        key = (row["severity"], row["rule_id"], row["carrier"], row["status"], is_paid, own)
         alike.setdefault(key, []).append(row)
     shown = [found for same in alike.values() for found in ([_group(same)] if len(same) > _MOST_ALIKE else same)]
     order = {row["finding_id"]: number for number, row in enumerate(rows)}
@@ -148,6 +150,7 @@ def _group(rows: list[dict[str, Any]]) -> dict[str, Any]:
         **shared,
         "finding_id": rows[0]["finding_id"],
         "km_at_stake": known_sum(row["km_at_stake"] for row in rows),
+        "brl_at_stake": known_sum(row["brl_at_stake"] for row in rows),
         "confidence_pct": min(row["confidence_pct"] for row in rows),
         "explanation_pt": Folded(sentence, map(_named, rows)),
     }

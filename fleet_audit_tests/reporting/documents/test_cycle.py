@@ -254,6 +254,23 @@ def test_rules_that_were_not_tested_are_listed_with_the_reason_and_days(frames: 
     assert rows["T05"] == ("todos", "o ciclo não está completo", "o ciclo")
 
 
+def test_many_findings_with_money_of_one_rule_and_vehicle_are_one_row_of_the_page(frames: Frames) -> None:
+    """28 trips of a vehicle without a tariff left 22 of 50 rows to everything else."""
+    first = frames.findings.iloc[[0] * 7].reset_index(drop=True)
+    ids = {"finding_id": [f"k{number}" for number in range(7)], "root_finding_id": None}
+    priced = first.assign(**ids, rule_id="K01", status="open", brl_at_stake=Decimal("10.00"), plate=["A"] * 6 + ["B"])
+    priced = priced.astype(frames.findings.dtypes)
+    made = report(replace(frames, findings=priced, incidents=frames.incidents.iloc[:0]))
+    section = next(one for one in made.document.sections if one.key == "top")
+    assert len(section.grid.rows) == 7
+    shown = section.shown_grid
+    found = dict(zip(shown.column("plate"), shown.column("brl_at_stake"), strict=True))
+    assert found == {"A": Decimal("60.00"), "B": Decimal("10.00")}
+    assert any(text.startswith("6 achados iguais; o primeiro") for text in shown.column("explanation_pt"))
+
+
+
+
 def test_the_total_is_forecast_beside_its_budget(frames: Frames) -> None:
     budget = Budget(Decimal("30.00"), Decimal("100.00"), Decimal("40.00"), Decimal("60.00"), unpriced_lines=1)
     forecast = replace(FORECAST, variable_cost_total_brl=Decimal("150.00"))

@@ -303,6 +303,24 @@ def test_incidents_of_one_rule_and_vehicle_are_one_thing_to_look_at_with_their_s
     assert (alone.amounts, alone.sentence) == (f"A favor da transportadora {money(Decimal(10))}", "A.")
 
 
+def test_incidents_of_one_rule_and_vehicle_are_one_row_of_the_page_and_all_of_the_workbook(frames: Frames) -> None:
+    same = frames.incidents.iloc[[0, 0, 0]].reset_index(drop=True)
+    days = [DAY - dt.timedelta(days=1), DAY, DAY]
+    brl = [Decimal("7.00"), Decimal("9.00"), Decimal("8.00")]
+    nothing = dict.fromkeys(AMOUNTS, Decimal("0.00"))
+    same = same.assign(**nothing | {"in_favour_brl": brl}, sentence_pt=["A.", "B.", "C."], operational_date=days)
+    other = same.iloc[:1].assign(root_rule_id="V01", in_favour_brl=Decimal("10.00"))
+    made = report(replace(frames, incidents=pd.concat([same, other]))).document
+    section = next(one for one in made.sections if one.key == "incidents")
+    shown, every = section.shown_grid, section.grid
+    assert every.column("in_favour_brl") == [Decimal("10.00"), Decimal("9.00"), Decimal("8.00"), Decimal("7.00")]
+    assert shown.column("in_favour_brl") == [Decimal("24.00"), Decimal("10.00")]
+    assert shown.column("sentence_pt") == ["3 casos; o maior: B.", "A."]
+    assert sum(shown.column("members")) == sum(every.column("members"))
+    assert shown.column("operational_date") == [f"{days[0]:%d/%m/%Y} a {DAY:%d/%m/%Y}", days[0]]
+    page = document_page(pickle.loads(pickle.dumps(made))).decode()  # as a process of a pool sends it
+    assert all(f"<li>{sentence}</li>" in page for sentence in ("A.", "B.", "C."))
+
 
 def test_runs_held_for_a_gap_of_ours_are_listed_by_reason_without_an_accusation(frames: Frames) -> None:
     held = frames.held_runs.assign(reason="source_missing", brl_at_rate=Decimal("99999.00"))
