@@ -113,7 +113,7 @@ def build_cycle(
         layout.title("cycle"),
         _subtitle(cycle_words(cycle, frames), carriers, carrier_code),
         generated_at,
-        _cards(figures, frames.findings, forecast, budget),
+        _cards(figures, frames.findings, forecast, budget, closing),
         charts,
         sections,
         (*NOTES, *(() if carrier_code is not None else _FLEET_NOTES), closing.sentence),
@@ -142,7 +142,7 @@ def _cover(
 
 
 def _cards(
-    figures: Figures, findings: pd.DataFrame, forecast: Forecast | None, budget: Budget | None
+    figures: Figures, findings: pd.DataFrame, forecast: Forecast | None, budget: Budget | None, closing: Closing
 ) -> tuple[Card, ...]:
     days, silent = figures.vehicle_days or 0, figures.silent or 0
     seen = f"em {locale.counted(days, 'veículo-dia', 'veículos-dia')}; {locale.number(silent, 0)} sem dado"
@@ -166,6 +166,9 @@ def _cards(
     ]
     if forecast is not None:
         left = locale.counted(forecast.remaining_days, "dia restante", "dias restantes")
+        if closing.is_final:  # nothing is left to run
+            words = "dia não processado", "dias não processados"
+            left = f"inclui {locale.counted(forecast.remaining_days, *words)}"
         cards += [
             Card("Km previstos no ciclo", forecast.km_total, Kind.KM, left),
             Card("Custo variável previsto", forecast.variable_cost_total_brl, Kind.BRL, left),

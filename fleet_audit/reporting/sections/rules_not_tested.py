@@ -6,6 +6,7 @@ Which rules lack their data is decided in `logic.audit.not_tested`.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from fleet_audit.reporting import locale
@@ -36,6 +37,7 @@ _SCOPES = {"day": "dia", "cycle": "ciclo"}
 _NAMED_DAYS = 3  # more are counted
 _BETWEEN = re.compile(r"; (?!o maior n |nos dias )")  # of reasons; some have a semicolon of their own
 _SAID_BY = {"nenhuma viagem do dia foi medida por posições": "nenhuma posição recebida"}
+_WHOLE = re.compile(r"(?<=\d) de \d+(?= veículos? não testados?)")
 _VEHICLES = re.compile(r"(\d+ de \d+) veículos? não testados?(?: \((.*?)\))?: (.+)")
 _ACTIONS = (  # words of a reason: the first that it has decides
     (("linhas de ",), "Corrigir as linhas recusadas e entregar o arquivo de novo; o dia é recalculado."),
@@ -57,11 +59,12 @@ _SEE_SOURCES = "Ver Fontes e atualização; se houve operação, o dia é recalc
 
 
 def rules_not_tested_grid(frames: Frames) -> Grid:
-    """One row per rule and reason, with its days."""
-    groups: dict[tuple[str, str, str], list[str]] = {}
+    """One row per rule and reason, with its days; the same vehicles of fleets of several sizes are one row."""
+    groups: dict[tuple[str, str, str], list[tuple[str, str]]] = {}
     for row in records(frames.rules_not_tested.sort_values(["rule_id", "scope", "operational_date"])):
         for part in _parts(row["reason_pt"]):
-            groups.setdefault((row["rule_id"], row["scope"], part), []).append(locale.day(row["operational_date"]))
+            key = (row["rule_id"], row["scope"], _WHOLE.sub("", part))
+            groups.setdefault(key, []).append((part, locale.day(row["operational_date"])))
     return grid_of(
         FIELDS,
         [
@@ -69,10 +72,11 @@ def rules_not_tested_grid(frames: Frames) -> Grid:
                 "rule_id": rule_id,
                 "title": rule_title(rule_id),
                 "scope": _SCOPES[scope],
-                **_reason(part),
-                "days": "o ciclo" if scope == "cycle" else _words(days),
+                **_reason(found[0][0]),
+                **_vehicles(part for part, _ in found),
+                "days": "o ciclo" if scope == "cycle" else _words([day for _, day in found]),
             }
-            for (rule_id, scope, part), days in groups.items()
+            for (rule_id, scope, _), found in groups.items()
         ],
     )
 
@@ -101,6 +105,13 @@ def _reason(part: str) -> dict[str, Any]:
     is_part = part.startswith(("transportadora ", "veículo ", "veículos "))
     vehicles, plates, reason = counted.groups() if counted else ("parte" if is_part else "todos", None, part)
     return {"vehicles": vehicles, "plates": plates, "reason_pt": reason, "action": action(reason)}
+
+
+def _vehicles(parts: Iterable[str]) -> dict[str, str]:
+    """How many vehicles of how many: `1 de 30 a 38` where the fleet's size differs between days; else nothing."""
+    counted = [match[1].split(" de ") for part in parts if (match := _VEHICLES.fullmatch(part))]
+    whole = sorted({int(every) for _, every in counted})
+    return {"vehicles": f"{counted[0][0]} de {whole[0]} a {whole[-1]}"} if len(whole) > 1 else {}
 
 
 def action(reason: str) -> str:

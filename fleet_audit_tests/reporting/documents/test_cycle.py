@@ -269,6 +269,31 @@ def test_many_findings_with_money_of_one_rule_and_vehicle_are_one_row_of_the_pag
     assert any(text.startswith("6 achados iguais; o primeiro") for text in shown.column("explanation_pt"))
 
 
+def test_vehicles_not_tested_for_one_reason_are_one_row_whatever_the_fleets_size_of_the_day(frames: Frames) -> None:
+    """One device of a demo's cycle took three rows of each of ten rules: of 38, 37 and 30 vehicles."""
+    said = [("1 de 38", "A"), ("1 de 30", "A"), ("2 de 37", "A, B"), ("1 de 38", "A"), ("1 de 38", "B")]
+    untested = build(facts.RULES_NOT_TESTED, [
+        {"operational_date": CYCLE.start + dt.timedelta(number), "rule_id": "D01", "scope": "day", "source": "P",
+         "reason_pt": f"{of} veículos não testados ({plates}): o hodômetro é o de outro veículo; nenhuma ata"}
+        for number, (of, plates) in enumerate(said)])  # fmt: skip
+    shown = grid(report(replace(frames, rules_not_tested=untested)), "not_tested")
+    days = [f"{CYCLE.start + dt.timedelta(number):%d/%m/%Y}" for number in range(5)]
+    assert list(zip(*(shown.column(name) for name in ("vehicles", "plates", "days")), strict=True)) == [
+        ("1 de 30 a 38", "A", ", ".join([days[0], days[1], days[3]])),
+        ("todos", None, f"5 dias, de {days[0]} a {days[4]}"),
+        ("2 de 37", "A, B", days[2]),
+        ("1 de 38", "B", days[4]),
+    ]
+
+
+def test_a_cycle_that_is_closed_for_good_has_no_days_left(frames: Frames) -> None:
+    def notes(closing: Closing) -> set[str]:
+        made = report(frames, forecast=replace(FORECAST, remaining_days=24), closing=closing)
+        return {card.note for card in made.headline if "previsto" in card.label.lower()}
+
+    assert notes(Closing()) == {"24 dias restantes"}
+    final = Closing("final", GENERATED_AT, "ab" * 32, "closes/x.json", "1.0", "p")
+    assert notes(final) == {"inclui 24 dias não processados"}
 
 
 def test_the_total_is_forecast_beside_its_budget(frames: Frames) -> None:
