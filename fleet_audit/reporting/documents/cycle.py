@@ -88,7 +88,7 @@ def build_cycle(
     closing, layout = closing or Closing(), layout or load_layout()
     if carrier_code is not None:
         frames, forecast, budget, closing = frames.of_carrier(carrier_code), None, None, closing.of_carrier()
-    lines, run_days = trip_lines(frames), set(frames.coverage["operational_date"])
+    lines, run_days = trip_lines(frames), frames.run_days
     sources = [*sources_of(frames, lines, frames.vehicle_cycle_amounts), plan_source(frames, cycle, run_days)]
     days = sources_of(frames, lines, frames.vehicle_day_amounts)
     figures = figures_of(sources)

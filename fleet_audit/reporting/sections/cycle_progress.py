@@ -13,7 +13,7 @@ from fleet_audit.reporting.sections.inputs import Frames
 def cycle_words(cycle: Cycle, frames: Frames) -> str:
     """`ciclo de 16/05/2025 a 15/06/2025`, and of a partial one how many of its days were run."""
     words = f"ciclo de {locale.day(cycle.start)} a {locale.day(cycle.end)}"
-    days = frames.coverage["operational_date"].nunique()
-    if days >= cycle.length or (frames.carrier_code is not None and not days):  # a carrier without vehicles has no days
-        return words
+    days = len(frames.run_days)
+    if days >= cycle.length or (frames.carrier_code is not None and frames.coverage.empty):
+        return words  # nothing was processed of a carrier without vehicles
     return f"{words} · {days} de {cycle.length} dias processados"

@@ -5,6 +5,7 @@ Lines and sums for print belong to the modules that build a report; nothing here
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import partial
@@ -51,6 +52,7 @@ class Frames:
     """
 
     carrier_code: str | None = None
+    days_of_all: frozenset[dt.date] | None = None  # in a carrier's frames: the days that were processed of any carrier
     trips: pd.DataFrame = field(default_factory=partial(empty_frame, facts.TRIPS))
     trip_costs: pd.DataFrame = field(default_factory=partial(empty_frame, facts.TRIP_COSTS))
     fixed_cost_days: pd.DataFrame = field(default_factory=partial(empty_frame, facts.FIXED_COST_DAYS))
@@ -88,6 +90,11 @@ class Frames:
     positions: pd.DataFrame = field(default_factory=partial(pd.DataFrame, columns=POSITION_COLUMNS))
     sources: pd.DataFrame = field(default_factory=partial(pd.DataFrame, columns=SOURCE_COLUMNS))
 
+    @property
+    def run_days(self) -> set[dt.date]:
+        """Days that were processed, in a carrier's frames those of the whole fleet."""
+        return set(self.coverage["operational_date"] if self.days_of_all is None else self.days_of_all)
+
     def of_carrier(self, carrier_code: str) -> Frames:
         """The same frames with the rows of one carrier alone: the input of its own copy, which is cut once."""
         if self.carrier_code == carrier_code:
@@ -108,6 +115,7 @@ class Frames:
         return replace(
             self,
             carrier_code=carrier_code,
+            days_of_all=frozenset(self.run_days),
             trips=trips,
             vehicles=vehicles,
             trip_costs=of_trips(self.trip_costs),

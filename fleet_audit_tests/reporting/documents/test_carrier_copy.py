@@ -305,3 +305,13 @@ def test_a_copy_of_a_carrier_without_vehicles_states_no_count_of_processed_days(
     with_new = replace(frames, carriers=pd.concat([frames.carriers, none], ignore_index=True))
     assert "2 de 31 dias processados" in copy_of(with_new).document.subtitle
     assert "dias processados" not in copy_of(with_new, "NOVA").document.subtitle
+
+
+def test_a_copy_counts_the_days_on_which_the_carrier_had_no_vehicle(frames: Frames) -> None:
+    """A carrier with vehicles on one of two processed days read that one day was processed, and a plan of that day."""
+    (first, _) = sorted(set(frames.coverage["operational_date"]))
+    is_later = (frames.coverage["carrier_code"] == OWN) & (frames.coverage["operational_date"] != first)
+    made = copy_of(replace(frames, coverage=frames.coverage[~is_later]))
+    assert "2 de 31 dias processados" in made.document.subtitle
+    assert made.figures.planned_km == copy_of(frames).figures.planned_km
+    assert made.figures.vehicle_days < copy_of(frames).figures.vehicle_days
