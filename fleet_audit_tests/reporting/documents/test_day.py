@@ -137,7 +137,7 @@ def test_the_four_amounts_stand_apart_and_are_those_of_the_facts(frames: Frames,
 
 def test_an_amount_that_nothing_prices_is_unknown(frames: Frames) -> None:
     amounts = frames.vehicle_day_amounts.assign(in_favour_brl=None).astype(frames.vehicle_day_amounts.dtypes)
-    assert card(report(replace(frames, vehicle_day_amounts=amounts)), "A favor da transportadora") == "sem dado"
+    assert card(report(replace(frames, vehicle_day_amounts=amounts)), "A favor da transportadora") == "a apurar"
     nothing = report(replace(frames, vehicle_day_amounts=amounts.iloc[:0]))
     assert card(nothing, "A favor da transportadora") == money(Decimal(0))
 
