@@ -5,6 +5,7 @@ The line of a difference is decided in `logic.costs.waterfall`; here fixed cost 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -60,7 +61,7 @@ def cycle_rows(frames: Frames) -> pd.DataFrame:
 def waterfall_grid(frames: Frames) -> Grid:
     """One row per carrier, by name, and the sums of all."""
     lines = {row["carrier_code"]: row for row in records(waterfall(cycle_rows(frames)))}
-    beside = {
+    beside: dict[str, Mapping[str, Decimal | None]] = {
         "fixed_brl": _sums(frames.billing_lines, "fixed_brl"),
         "adjustments_brl": _sums(frames.adjustments, "difference_brl"),
         "paid_doubtful_brl": _doubtful(frames.vehicle_cycle_amounts),
@@ -89,4 +90,4 @@ def _doubtful(amounts: pd.DataFrame) -> dict[str, Decimal | None]:
     name = "paid_doubtful_brl"
     unknown = set(amounts.loc[amounts[name].isna(), "carrier_code"].fillna(""))
     sums = _sums(amounts, name)
-    return sums | {code: sums.get(code) or None for code in unknown}
+    return {**sums, **{code: sums.get(code) or None for code in unknown}}
