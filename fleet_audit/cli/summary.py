@@ -174,7 +174,12 @@ def _amounts(warehouse: Warehouse, span: dict[str, object]) -> list[tuple[str, s
         "where operational_date between :first and :last",
         span,
     )
-    return [(label, _amount(days[name])) for name, label in AMOUNTS.items()]
+    computed = _one(
+        warehouse,
+        "select count(*) as days from fact.vehicle_day_coverage where operational_date between :first and :last",
+        span,
+    )
+    return [(label, _amount(days[name]) if computed["days"] else _brl(None)) for name, label in AMOUNTS.items()]
 
 
 def _refused(warehouse: Warehouse) -> list[str]:
