@@ -114,9 +114,9 @@ def _are_totals(runs: pd.DataFrame) -> pd.Series:
     One with a NUMERO ATA of its own is a claim: D01 and D02 judge it.
     """
     is_numbered = runs["bulletin_number"].str.contains("[0-9]").fillna(False).to_numpy(dtype=bool)
-    is_of_day = _are_sums(runs, [runs["plate"], runs["declared_date"]]) & ~is_numbered
+    is_of_day = _are_sums(runs, [runs["plate"], runs["declared_date"]], is_numbered)
     single = runs[~is_of_day]
-    is_of_file = _are_sums(single, [single["plate"]]) | totals.are_sums_of_several_days(
+    is_of_file = _are_sums(single, [single["plate"]], is_numbered[~is_of_day]) | totals.are_sums_of_several_days(
         [single["plate"]], single["departed_local"], single["arrived_local"], single["declared_km"], 0.0
     )
     is_total = pd.Series(is_of_day, index=runs.index)
@@ -124,10 +124,12 @@ def _are_totals(runs: pd.DataFrame) -> pd.Series:
     return is_total
 
 
-def _are_sums(runs: pd.DataFrame, keys: list[pd.Series]) -> np.ndarray:
+def _are_sums(runs: pd.DataFrame, keys: list[pd.Series], is_claim: np.ndarray) -> np.ndarray:
     times = runs["departed_local"].astype("int64"), runs["arrived_local"].astype("int64")
     readings = runs["odometer_start_km"], runs["odometer_end_km"]
-    by_times, by_readings = (totals.are_sums(keys, ends, runs["declared_km"], 0.0) for ends in (times, readings))
+    by_times, by_readings = (
+        totals.are_sums(keys, ends, runs["declared_km"], 0.0, is_claim) for ends in (times, readings)
+    )
     return by_times | by_readings
 
 

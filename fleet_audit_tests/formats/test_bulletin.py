@@ -371,3 +371,12 @@ def test_a_row_with_the_sum_of_a_vehicles_runs_is_their_total_and_no_run(cells: 
     assert len(parsed.rows) == (2 if is_total else 3)
     assert parsed.rows_duplicate == is_total
     assert any("line 4: totals" in text for text in parsed.warnings) is is_total
+
+
+def test_the_total_of_one_run_and_a_halt_leaves_the_run():
+    """The run is as long as the total and reaches as far: without its number it was taken for one, too."""
+    halt = changed(ROW, c0="", c6="06:30", c8="117300", c12="06:40", c13="117300", c14="0")
+    total = changed(ROW, c0="", c5="TOTAL")
+    parsed = read("bulletin", bulletin(changed(ROW, c0=""), halt, total))
+    assert sorted(parsed.rows["row_number"]) == [2, 3]
+    assert parsed.rows_duplicate == 1

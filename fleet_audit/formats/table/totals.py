@@ -9,12 +9,18 @@ _FEWEST = 3  # a total and two rows: one alone may be the same row twice
 
 
 def are_sums(
-    groups: list[pd.Series], ends: tuple[pd.Series, pd.Series], km: pd.Series, rounding_km: float
+    groups: list[pd.Series],
+    ends: tuple[pd.Series, pd.Series],
+    km: pd.Series,
+    rounding_km: float,
+    is_claim: np.ndarray | bool = False,
 ) -> np.ndarray:
     """Whether each row reaches from the first to the last of its group, and its km are the sum of all others.
 
-    `ends` are times or readings, of the beginning and of the end. `rounding_km` is allowed per row. A day's total
-    without its label was paid as a movement: three buses earned R$ 2,943 a day too much.
+    `ends` are times or readings, of the beginning and of the end. `rounding_km` is allowed per row; one that
+    `is_claim` is none. A day's total without its label was paid as a movement: three buses earned R$ 2,943 a day too
+    much. Of two such rows, the only way of a day and its total beside a halt of 0 km, the last is the total: both were
+    taken for one, and the way was lost.
     """
     columns = zip(("first", "last", "km"), (*ends, km), strict=True)
     rows = pd.DataFrame({name: column.astype("float64").to_numpy(na_value=np.nan) for name, column in columns})
@@ -23,7 +29,9 @@ def are_sums(
     others = by_group["km"].transform("sum") - rows["km"]
     reaches = rows["first"].eq(by_group["first"].transform("min")) & rows["last"].eq(by_group["last"].transform("max"))
     is_sum = (others - rows["km"]).abs() <= rounding_km * count + 1e-9
-    found: np.ndarray = (reaches & is_sum & (count >= _FEWEST) & (rows["km"] > 0)).to_numpy()
+    may_be = reaches & is_sum & (count >= _FEWEST) & (rows["km"] > 0) & ~np.asarray(is_claim)
+    found: np.ndarray = may_be.to_numpy(copy=True)
+    found[may_be] = ~by_group.ngroup()[may_be].duplicated(keep="last")
     return found
 
 
