@@ -24,7 +24,6 @@ from fleet_audit.logic.reference.reference import Reference
 from fleet_audit.logic.reference.validity import DEFAULT_ZONE
 from fleet_audit.logic.trips.movements import mean_step_s
 from fleet_audit.logic.trips.track.assignments import assignments
-from fleet_audit.logic.trips.track.copied_points import copied_points
 from fleet_audit.logic.trips.track.device_merge import merge_devices
 from fleet_audit.logic.trips.track.other_clocks import points_of_other_clocks
 from fleet_audit.logic.trips.track.points import clean_tracks, filter_points, local_days_of
@@ -130,8 +129,7 @@ def vehicle_devices(
     is_off_bus = (events["kind"] == "parked") & (events["operational_date"] == day - ONE_DAY)
     is_on_earth = (np.abs(tracks.latitude) <= 90) & (np.abs(tracks.longitude) <= 180)  # whole numbers: another unit
     is_rounded = coordinate_grid_m(tracks, is_on_earth) > parameters.stop_radius_m
-    found = (clean.is_located, readings_in_other_units(tracks, parameters), is_rounded, copied_points(tracks))
-    health = _seen(reported, *found, day)
+    health = _seen(reported, clean.is_located, readings_in_other_units(tracks, parameters), is_rounded, day)
     health["is_erratic"] = health["track"].isin(erratic_tracks(clean, parameters))
     health = health.join(window_ratios(points, parameters), on="track")
     health = health.merge(clock_shifts(trips, runs, day, parameters), on="plate", how="left")
@@ -146,12 +144,7 @@ def vehicle_devices(
 
 
 def _seen(
-    reported: DeviceTracks,
-    is_fix: np.ndarray,
-    is_other_unit: np.ndarray,
-    is_rounded: np.ndarray,
-    is_copied: np.ndarray,
-    day: dt.date,
+    reported: DeviceTracks, is_fix: np.ndarray, is_other_unit: np.ndarray, is_rounded: np.ndarray, day: dt.date
 ) -> pd.DataFrame:
     """Contents of each track with positions on the local day: one row per track."""
     tracks = reported.tracks
@@ -166,7 +159,6 @@ def _seen(
             "is_fix": is_fix[points],
             "is_other_unit": is_other_unit[points],
             "is_rounded": is_rounded[points],
-            "is_copied": is_copied[points],
         }
     )
     groups = rows.groupby("track")
@@ -181,7 +173,6 @@ def _seen(
         longitudes=("longitude", "nunique"),
         other_unit_readings=("is_other_unit", "sum"),
         rounded=("is_rounded", "sum"),
-        copied=("is_copied", "sum"),
     ).reset_index()
     owners = tracks.index.iloc[seen["track"]].reset_index(drop=True)
     has_ignition = owners["device_id"].isin(list(reported.with_ignition))
@@ -309,7 +300,6 @@ def _issues(health: pd.DataFrame, parameters: ParameterSet) -> pd.Series:
         & ((ratio - 1).abs() > parameters.scale_tolerance_pct / 100),
         "odometer_erratic": health["is_erratic"],
         "clock_shift": (health["clock_shift_h"] != 0).fillna(False).astype(bool),
-        "positions_twice": health["copied"] > 0,
         "constant_place": is_constant,
         "no_true_fix": is_located & ~is_constant & ~is_rounded & (health["fixes"] == 0),
         "rounded_coordinates": is_rounded,

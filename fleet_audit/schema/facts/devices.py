@@ -44,7 +44,6 @@ DEVICE_ISSUES = (
     "odometer_unit_changes",
     "odometer_erratic",
     "clock_shift",
-    "positions_twice",
     "constant_place",
     "no_true_fix",
     "rounded_coordinates",

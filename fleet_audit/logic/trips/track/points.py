@@ -15,7 +15,6 @@ from fleet_audit.logic.primitives.wall_clock import local_days_of_seconds
 from fleet_audit.logic.primitives.workers.threads import map_in_threads
 from fleet_audit.logic.reference.places import Places
 from fleet_audit.logic.trips.kernels import odometer, point_filter
-from fleet_audit.logic.trips.track.copied_points import without_copied_points
 from fleet_audit.logic.trips.track.fixes import lost_fixes, place_by_odometer
 from fleet_audit.logic.trips.track.late_rows import without_late_rows
 from fleet_audit.logic.trips.track.readings import without_sentinels
@@ -66,7 +65,6 @@ class Points:
 
 def clean_tracks(tracks: Tracks, places: Places, parameters: ParameterSet) -> Tracks:
     """The tracks without false readings, and with `is_lost` set where coordinates are a false fix."""
-    tracks = without_copied_points(tracks)
     tracks = without_late_rows(without_sentinels(tracks, parameters), parameters)
     return replace(tracks, is_lost=lost_fixes(tracks, places, parameters))
 

@@ -30,7 +30,6 @@ _PARAMETERS = {
     "odometer_unit_changes": ("impossible_kmh", "odometer_slack_km"),
     "odometer_erratic": ("fall_km",),
     "clock_shift": ("clock_min_runs", "clock_fit_s", "clock_step_s"),
-    "positions_twice": (),
     "constant_place": ("constant_place_points", "parked_count_km"),
     "no_true_fix": ("constant_place_points", "farthest_fix_km"),
     "rounded_coordinates": ("constant_place_points", "stop_radius_m"),
@@ -80,12 +79,6 @@ def _what(device: Record, issue: str) -> str:
         return (
             "informa como hodômetro um valor que sobe e desce o tempo todo, como uma velocidade na coluna do hodômetro "
             "ou um contador com ruído: não é um hodômetro, e as viagens são medidas por GPS"
-        )
-    if issue == "positions_twice":
-        return (
-            "tem posições desse dia recebidas duas vezes, com a mesma coordenada e o mesmo hodômetro em dois horários "
-            "que diferem em horas inteiras, como as de um arquivo em horário local com a marca de UTC: só contam as do "
-            "horário posterior"
         )
     if issue == "constant_place":
         return f"repetiu a mesma coordenada em {device['located']} posições do dia enquanto o hodômetro contava"
