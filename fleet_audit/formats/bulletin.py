@@ -70,6 +70,10 @@ _ORIGIN = ("file_sha256", "file_name", "row_number", "declared_run_id")
 RUN_IDENTITY = [name for name in PARSED_DECLARED_RUNS.column_names if name not in _ORIGIN]
 
 
+_RUN = ["plate", "declared_date", "departed_local", "arrived_local", "odometer_start_km", "odometer_end_km",
+        "declared_km"]  # fmt: skip
+
+
 def parse_bulletin(sha256: str, file_name: str, content: bytes, today: dt.date, limits: Limits) -> ParsedFile:
     """Declared runs of a bulletin (CSV or XLSX) that arrived on a day.
 
@@ -115,6 +119,7 @@ def _are_totals(runs: pd.DataFrame) -> pd.Series:
     """
     is_numbered = runs["bulletin_number"].str.contains("[0-9]").fillna(False).to_numpy(dtype=bool)
     is_of_day = _are_sums(runs, [runs["plate"], runs["declared_date"]], is_numbered)
+    is_of_day |= _repeat_the_only_run(runs, is_numbered)
     single = runs[~is_of_day]
     is_of_file = _are_sums(single, [single["plate"]], is_numbered[~is_of_day]) | totals.are_sums_of_several_days(
         [single["plate"]], single["departed_local"], single["arrived_local"], single["declared_km"], 0.0
@@ -122,6 +127,16 @@ def _are_totals(runs: pd.DataFrame) -> pd.Series:
     is_total = pd.Series(is_of_day, index=runs.index)
     is_total[~is_of_day] = is_of_file & ~is_numbered[~is_of_day]
     return is_total
+
+
+def _repeat_the_only_run(runs: pd.DataFrame, is_claim: np.ndarray) -> np.ndarray:
+    """Whether each run is another one again, without its places: the total of a day with one run."""
+    ordered = runs.assign(claim=is_claim).sort_values("claim", ascending=False, kind="stable")
+    is_again = ordered.duplicated(_RUN).reindex(runs.index) & runs[["origin_text", "destination_text"]].isna().all(
+        axis=1
+    )
+    found: np.ndarray = is_again.to_numpy(dtype=bool) & ~is_claim
+    return found
 
 
 def _are_sums(runs: pd.DataFrame, keys: list[pd.Series], is_claim: np.ndarray) -> np.ndarray:

@@ -380,3 +380,10 @@ def test_the_total_of_one_run_and_a_halt_leaves_the_run():
     parsed = read("bulletin", bulletin(changed(ROW, c0=""), halt, total))
     assert sorted(parsed.rows["row_number"]) == [2, 3]
     assert parsed.rows_duplicate == 1
+
+
+def test_the_total_of_a_days_only_run_is_no_second_run():
+    total = changed(ROW, c0="", c5="", c11="")
+    parsed = read("bulletin", bulletin(ROW, total))
+    assert (len(parsed.rows), parsed.rows_duplicate) == (1, 1)
+    assert len(read("bulletin", bulletin(ROW, changed(ROW, c0=""))).rows) == 2, "with its places it may be D08"

@@ -39,7 +39,7 @@ _AUXILIARY = {
     "driving": "driving_s",
     "stopped": "stopped_s",
 }
-_FACTS = [name for name in PARSED_VISIT_LEGS.column_names if name not in ("file_sha256", "file_name", "row_number")]
+_MOVEMENT = ["plate", "device_id", "departed_local", "arrived_local", "reported_km"]
 
 
 def parse_visit_report(
@@ -79,7 +79,7 @@ def parse_visit_report(
         file_name=file_name,
     )
     good = legs[~quarantine.is_bad]
-    is_repeated = good.duplicated(_FACTS)
+    is_repeated = _are_repeated(good)
     is_total = _are_totals(good[~is_repeated]).reindex(legs.index, fill_value=False).to_numpy()
     is_duplicate = is_repeated.reindex(legs.index, fill_value=False).to_numpy() | is_total
     kept = legs[~quarantine.is_bad & ~is_duplicate]
@@ -174,6 +174,16 @@ def _refuse_exchanged_times(
 
 def _filled(text: pd.Series) -> pd.Series:
     return text.mask(text.isin(_NOT_THERE), "")
+
+
+def _are_repeated(legs: pd.DataFrame) -> pd.Series:
+    """Whether each movement has the vehicle, the times and the km of another, which has as many of its places or more.
+
+    It is the same row twice, or the total of a day with one movement, which was accepted beside it.
+    """
+    places = legs[["origin_address", "destination_address"]].notna().sum(axis=1)
+    ordered = legs.assign(places=places).sort_values("places", ascending=False, kind="stable")
+    return ordered.duplicated(_MOVEMENT).reindex(legs.index)
 
 
 def _are_totals(legs: pd.DataFrame) -> pd.Series:

@@ -10,6 +10,7 @@ import pytest
 from fleet_audit.formats.parsed import RejectedFile
 from fleet_audit.logic.primitives.identity import driver_pseudonym
 from fleet_audit_tests.formats.samples import KEY, REAL_DAY, VISIT, read, reasons, workbook
+from fleet_audit_tests.integration.small_fleet import PAID, Move, to_work, visit_report
 
 BLOCK = ["Descrição do ativo,,A", "Número de registro,,KPU9A36", "ID do ativo,,23"]
 
@@ -279,3 +280,13 @@ def test_an_arrival_before_the_departure_by_just_the_driving_time_is_an_exchange
     right = header.replace("Hora de chegada", "*").replace("Horário de saída", "Hora de chegada")
     parsed = read("visit_report", "\n".join([*BLOCK, right.replace("*", "Horário de saída"), *rows]).encode())
     assert len(parsed.rows) == 2
+
+
+def test_the_total_of_a_days_only_movement_is_not_a_second_movement():
+    for moves in (
+        [to_work(), Move("06:30", "", "11.20", "06:45", "")],
+        [Move("06:30", "", "11.20", "06:45", ""), to_work()],
+    ):
+        parsed = read("visit_report", visit_report({PAID: moves}))
+        assert (len(parsed.rows), parsed.rows_duplicate) == (1, 1)
+        assert parsed.rows["destination_address"].notna().all()
