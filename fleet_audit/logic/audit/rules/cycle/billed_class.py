@@ -90,14 +90,15 @@ def _highest_rates(context: AuditCycle) -> dict[tuple[str, str], Decimal]:
 
 def _draft(context: AuditCycle, line: Record, classes: list[str], rate: Decimal) -> Draft:
     plate, km, names = line["plate"], line["billed_km"], sentences.VEHICLE_CLASSES
-    own = " ou ".join(names[one] for one in classes)
+    billed, *registered = (names.get(one, one) for one in (line["vehicle_class"], *classes))
+    own = " ou ".join(registered)
     difference = line["rate_brl_per_km"] - rate
     amount = None if pd.isna(km) else half_up(km * difference)
     stake = "" if amount is None else f": R$ {sentences.number(amount)} a mais em {sentences.km(km)}"
     return Draft(
         "V02",
         plate,
-        f"No ciclo, {context.period}, a fatura cobra o veículo {plate} como {names[line['vehicle_class']]} a R$ "
+        f"No ciclo, {context.period}, a fatura cobra o veículo {plate} como {billed} a R$ "
         f"{_price(line['rate_brl_per_km'])} por km, mas no cadastro ele é {own}, "
         f"a no máximo R$ {_price(rate)} por km{stake}.",
         WRITTEN_CONFIDENCE,
