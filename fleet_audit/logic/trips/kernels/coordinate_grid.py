@@ -33,7 +33,7 @@ def mark_grid(lat, lon, is_fix, offsets, decimals, least_places, grid_m):  # typ
             is_over = i == offsets[track + 1]
             if not is_over and not is_fix[i]:
                 continue
-            if not is_over and _is_on_grid(lat[i], scale) and _is_on_grid(lon[i], scale):
+            if not is_over and is_on_grid(lat[i], scale) and is_on_grid(lon[i], scale):
                 if first < 0:
                     first, places = i, 1
                 elif lat[i] != lat[before] or lon[i] != lon[before]:
@@ -48,7 +48,8 @@ def mark_grid(lat, lon, is_fix, offsets, decimals, least_places, grid_m):  # typ
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _is_on_grid(degrees, scale):  # type: ignore[no-untyped-def]
+def is_on_grid(degrees, scale):  # type: ignore[no-untyped-def]
+    """Whether a coordinate is a whole number of units, `scale` to the degree."""
     units = degrees * scale
     return abs(units - np.rint(units)) <= _SAME_DEGREES * scale
 

@@ -18,6 +18,7 @@ from fleet_audit.logic.trips.kernels import odometer, point_filter
 from fleet_audit.logic.trips.track.fixes import lost_fixes, place_by_odometer
 from fleet_audit.logic.trips.track.late_rows import without_late_rows
 from fleet_audit.logic.trips.track.readings import without_sentinels
+from fleet_audit.logic.trips.track.repeated_rows import without_repeated_rows
 from fleet_audit.logic.trips.track.rounded_fixes import RoundedCells, coordinate_grid_m, lost_cells
 from fleet_audit.logic.trips.track.time_order import parts_of_tracks, without_rows
 from fleet_audit.logic.trips.track.tracks import Tracks
@@ -65,7 +66,8 @@ class Points:
 
 def clean_tracks(tracks: Tracks, places: Places, parameters: ParameterSet) -> Tracks:
     """The tracks without false readings, and with `is_lost` set where coordinates are a false fix."""
-    tracks = without_late_rows(without_sentinels(tracks, parameters), parameters)
+    tracks = without_sentinels(without_repeated_rows(tracks, parameters), parameters)
+    tracks = without_late_rows(tracks, parameters)
     return replace(tracks, is_lost=lost_fixes(tracks, places, parameters))
 
 
