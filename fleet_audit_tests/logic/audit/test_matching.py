@@ -26,7 +26,7 @@ from fleet_audit_tests.logic.audit_sample import (
 
 def matched(trips: list[dict], runs: list[dict]) -> Matching:
     dated = runs_frame(*runs)
-    dated = dated.assign(operational_date=dated["declared_date"], is_day_uncertain=False)
+    dated = dated.assign(operational_date=dated["declared_date"], is_day_uncertain=False, is_date_repaired=False)
     return match(trips_frame(*trips), dated, CONTRACTS, DEFAULT_PARAMETERS)
 
 
