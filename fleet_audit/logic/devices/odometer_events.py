@@ -94,7 +94,7 @@ def _days(events: pd.DataFrame, trips: pd.DataFrame) -> np.ndarray:
 def erratic_tracks(tracks: Tracks, parameters: ParameterSet) -> np.ndarray:
     """Numbers of the tracks whose readings fall by more than fall_km `ERRATIC_FALLS` times or more in the window.
 
-    What they send is no odometer: a speed in its column accused a bus of an odometer turned back and put on (O01, O02).
+    What they send is not an odometer: a speed in its column accused a bus of an odometer turned back and on (O01, O02).
     """
     at = np.flatnonzero(~np.isnan(tracks.odometer_km))
     owner = tracks.track_of(at)
