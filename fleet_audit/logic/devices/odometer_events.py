@@ -21,8 +21,6 @@ from fleet_audit.logic.trips.vehicle_days import VehicleDays
 FALL, RESET, JUMP, FROZEN, PARKED = range(5)
 KINDS = ("fall", "reset", "jump", "frozen", "parked")
 ERRATIC_FALLS = 20  # of a window: an odometer that is turned back falls once or twice
-_MILE_KM = 1.609344
-_LEAST_UNIT_KM = 1000.0  # below it a fall of a few km may look like another unit by chance
 _ROAD_FACTOR = 1.5  # kilometres of road for one of a straight line; a fix 3 km astray explains no jump of 500 km
 
 
@@ -138,15 +136,6 @@ def _lasting(points: Points, parameters: ParameterSet) -> tuple[np.ndarray, ...]
     return kind, first, last, path, np.zeros(len(kind), dtype=bool)
 
 
-@njit(cache=True, inline="always")
-def is_mile_change(before_km, reading_km, most_km):  # type: ignore[no-untyped-def]
-    """Whether a reading continues the one before it by at most `most_km` when one of the two is in miles."""
-    if before_km < _LEAST_UNIT_KM or reading_km < _LEAST_UNIT_KM:
-        return False
-    to_miles, to_km = reading_km * _MILE_KM - before_km, reading_km - before_km * _MILE_KM
-    return -2.0 <= to_miles <= most_km + 2.0 or -2.0 <= to_km <= most_km + 2.0
-
-
 @njit(cache=True)
 def find_faults(  # type: ignore[no-untyped-def]
     seconds, odometer, offsets, counting_step_km, fall_km, reset_below_km, impossible_kmh, slack_km
@@ -154,8 +143,7 @@ def find_faults(  # type: ignore[no-untyped-def]
     """Falls, resets and jumps from one reading to the next: kind, the two points, whether the reading was a lone one.
 
     A lone reading is wrong: the next one continues from the one before it. The way back is not an event. An odometer
-    that counts in steps shows a whole one at once, whenever the last metre of it is driven. A reading that continues
-    the one before it in miles, or in kilometres after miles, is none: a device set to miles at noon fell by 38 %.
+    that counts in steps shows a whole one at once, whenever the last metre of it is driven.
     """
     size = len(seconds)
     kind = np.empty(size, dtype=np.int64)
@@ -171,7 +159,7 @@ def find_faults(  # type: ignore[no-untyped-def]
             if before >= 0:
                 change = odometer[i] - odometer[before]
                 most = impossible_kmh * (seconds[i] - seconds[before]) / 3600 + least_km
-                if (change < -fall_km or change > most) and not is_mile_change(odometer[before], odometer[i], most):
+                if change < -fall_km or change > most:
                     following = i + 1
                     while following < offsets[track + 1] and np.isnan(odometer[following]):
                         following += 1
