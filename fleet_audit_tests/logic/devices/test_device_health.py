@@ -482,19 +482,6 @@ def test_an_odometer_that_flickers_counts_nothing_beside_a_parked_bus():
     assert "parked" in list(examined(off_bus.positions()).events["kind"])
 
 
-@pytest.mark.parametrize("factor", [0.621371, 1.609344])
-def test_an_odometer_that_is_set_to_miles_at_noon_was_not_turned_back(factor: float):
-    bus = working_day(odometer_km=50_000.0)
-    half = len(bus.records) // 2
-    for record in bus.records[half:]:
-        record["odometer_km"] = round(record["odometer_km"] * factor, 1)
-    assert not {"fall", "jump"} & {*examined(bus.positions()).events["kind"]}
-    turned = working_day(odometer_km=50_000.0)
-    for record in turned.records[half:]:
-        record["odometer_km"] = round(record["odometer_km"] * factor - 60, 1)
-    assert {"fall", "jump"} & {*examined(turned.positions()).events["kind"]}
-
-
 def test_a_speed_in_the_column_of_the_odometer_accuses_nobody():
     """It was an odometer turned back and put on all day (O01, O02)."""
     bus = working_day()
