@@ -95,9 +95,9 @@ def erratic_tracks(tracks: Tracks, parameters: ParameterSet) -> np.ndarray:
     What they send is not an odometer: a speed in its column accused a bus of an odometer turned back and on (O01, O02).
     """
     at = np.flatnonzero(~np.isnan(tracks.odometer_km))
-    owner = tracks.track_of(at)
-    is_fall = (np.diff(tracks.odometer_km[at]) < -parameters.fall_km) & (owner[1:] == owner[:-1])
-    return np.flatnonzero(np.bincount(owner[1:][is_fall], minlength=len(tracks.index)) >= ERRATIC_FALLS)
+    falls = np.flatnonzero(np.diff(tracks.odometer_km[at]) < -parameters.fall_km)
+    before, owner = tracks.track_of(at[falls]), tracks.track_of(at[falls + 1])
+    return np.flatnonzero(np.bincount(owner[before == owner], minlength=len(tracks.index)) >= ERRATIC_FALLS)
 
 
 def _of_odometers(tracks: Tracks, erratic: np.ndarray, events: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
