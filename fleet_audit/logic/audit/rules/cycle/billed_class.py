@@ -17,7 +17,7 @@ from fleet_audit.logic.audit.rules.draft import WRITTEN_CONFIDENCE, Draft
 from fleet_audit.logic.audit.rules.row_records import Record
 from fleet_audit.logic.audit.rules.rule import Need, Rule
 from fleet_audit.logic.audit.rules.vehicle_need import VehicleNeed
-from fleet_audit.logic.costs.invoices import are_credit_notes, billed_brl
+from fleet_audit.logic.costs.invoices import are_credit_notes
 from fleet_audit.logic.primitives.money import half_up
 
 _CENT = Decimal("0.01")
@@ -45,7 +45,7 @@ def dearer_class(context: AuditCycle) -> list[Draft]:
 
 def _credit_notes(context: AuditCycle) -> dict[tuple[str, str], Decimal]:
     """R$ of the credit notes by contract and plate."""
-    lines = context.invoice_lines.assign(billed_brl=billed_brl(context.invoice_lines))
+    lines = context.invoice_lines
     notes = lines[(lines["billed_brl"] < 0).fillna(False).to_numpy(dtype=bool)]
     by_vehicle = notes.groupby(["contract_id", "plate"])["billed_brl"]
     return {(str(contract), str(plate)): -sum(own) for (contract, plate), own in by_vehicle}

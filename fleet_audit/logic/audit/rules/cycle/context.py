@@ -19,7 +19,7 @@ from fleet_audit.logic.audit.repeats import of_another_carrier
 from fleet_audit.logic.audit.rules import sentences
 from fleet_audit.logic.audit.rules.cycle.carrier_turns import carrier_turns, turn_of
 from fleet_audit.logic.audit.rules.row_records import Record, TripAndRunRecords
-from fleet_audit.logic.costs.invoices import with_known_contracts
+from fleet_audit.logic.costs.invoices import billed_brl, with_known_contracts
 from fleet_audit.logic.devices.driving import Driving, driving
 from fleet_audit.logic.primitives.cycles import ONE_DAY, Cycle, as_days, cycle_days
 from fleet_audit.logic.primitives.money import to_hundredths
@@ -343,9 +343,9 @@ class AuditCycle(TripAndRunRecords):
 
     @cached_property
     def invoice_lines(self) -> pd.DataFrame:
-        """Invoice lines of the cycle, each of a contract as the register spells it."""
+        """Invoice lines of the cycle, each of a contract as the register spells it, with `billed_brl`."""
         of_cycle = self.invoices[as_days(self.invoices["cycle_start"]) == as_days(self.cycle.start)]
-        return with_known_contracts(of_cycle, self.contracts)
+        return with_known_contracts(of_cycle, self.contracts).assign(billed_brl=billed_brl)
 
     @cached_property
     def vehicle_costs(self) -> pd.DataFrame:

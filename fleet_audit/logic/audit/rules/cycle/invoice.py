@@ -18,7 +18,7 @@ from fleet_audit.logic.audit.rules.draft import GRADE_CONFIDENCE, Draft
 from fleet_audit.logic.audit.rules.row_records import Record
 from fleet_audit.logic.audit.rules.rule import Rule
 from fleet_audit.logic.audit.rules.vehicle_need import VehicleNeed, VehicleNeeds
-from fleet_audit.logic.costs.invoices import billed_brl
+from fleet_audit.logic.primitives.computed_once import computed_once
 
 _CENT, _ZERO = Decimal("0.01"), Decimal("0.00")
 _LINE = ["vehicle_class", "rate_brl_per_km"]
@@ -42,6 +42,7 @@ def invoice_lines(context: AuditCycle) -> list[Draft]:
     ]
 
 
+@computed_once
 def _with_credits(context: AuditCycle) -> list[tuple[Record, pd.DataFrame, Decimal, Decimal]]:
     """Each line of `_compared` with what credit notes of its contract without a plate take off it.
 
@@ -75,13 +76,13 @@ def _compared(context: AuditCycle) -> Iterator[tuple[Record, pd.DataFrame, Decim
 
 def _lines(context: AuditCycle) -> pd.DataFrame:
     """Invoice lines of the cycle, of a vehicle, with a variable amount: variable_brl, else billed_km × rate."""
-    lines = context.invoice_lines.assign(billed_brl=billed_brl(context.invoice_lines))
+    lines = context.invoice_lines
     return lines[lines["billed_brl"].notna() & lines["plate"].notna()].reset_index(drop=True)
 
 
 def _credits_without_plate(context: AuditCycle) -> dict[str, Decimal]:
     """R$ by contract of the credit notes that name no vehicle."""
-    lines = context.invoice_lines.assign(billed_brl=billed_brl(context.invoice_lines))
+    lines = context.invoice_lines
     is_note = lines["plate"].isna() & (lines["billed_brl"] < 0).fillna(False).to_numpy(dtype=bool)
     return {str(contract): -sum(own, _ZERO) for contract, own in lines[is_note].groupby("contract_id")["billed_brl"]}
 
